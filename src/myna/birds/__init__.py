@@ -1,0 +1,1 @@
+"""The bird study: a photo becomes a species."""

@@ -1,0 +1,1 @@
+"""The training engine both studies share."""

@@ -1,0 +1,1 @@
+"""Studies: many runs from one plan, and the statistics over them."""
