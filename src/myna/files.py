@@ -1,12 +1,12 @@
-"""Writing files so that a crash or a full disk never leaves half of one behind."""
+"""Reading files with errors that a user understands, and writing them so that a crash never leaves half of one."""
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,31 +18,50 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; it takes the place of `path` if the block ends well.
 
     The new file keeps the old one's permissions. If the block raises, `path` is left as it was.
+
+    Raises:
+        UserError: the file cannot be written: no permission, a full disk, a folder of that name.
     """
     path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".tmp", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        temporary.chmod(path.stat().st_mode & 0o7777 if path.exists() else 0o666 & ~_umask())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)
+        mode = (path if path.exists() else temporary).stat().st_mode & 0o7777
         yield temporary
+        # Whoever wrote the file may have made it anew, with other permissions.
+        temporary.chmod(mode)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        # The first error is the one to tell, as where the parent is no folder.
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write `text` to `path` atomically, as UTF-8."""
+    """Write `text` to `path` atomically, as UTF-8.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Any, *, indent: int | None = 2) -> None:
-    """Write `value` to `path` atomically, as JSON."""
-    write_text(path, json.dumps(value, indent=indent, ensure_ascii=False) + "\n")
+    """Write `value` to `path` atomically, as JSON.
+
+    Raises:
+        UserError: the file cannot be written.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False) + "\n"
+    with replacing(path) as temporary:
+        # Half of a surrogate pair, which JSON may hold and UTF-8 may not, goes back to its escape.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def read_json(path: Path) -> Any:
@@ -51,10 +70,14 @@ def read_json(path: Path) -> Any:
     Raises:
         UserError: the file is missing, unreadable or not JSON; the message names file and line.
     """
+    text = read_text(path)
     try:
-        return json.loads(read_text(path))
+        return json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(f"{path}: line {error.lineno}, column {error.colno}: not JSON: {error.msg}") from None
+    except (RecursionError, ValueError) as error:
+        # Brackets nested without end, or a whole number of thousands of digits.
+        raise UserError(f"{path}: not JSON that can be read: {error}") from None
 
 
 def read_text(path: Path) -> str:
@@ -71,10 +94,3 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: byte {error.start}: not UTF-8 text") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def _umask() -> int:
-    """Return the process's umask, which can only be read by setting it."""
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -1,0 +1,35 @@
+# Every target sets up what it needs (.venv in this checkout), then runs.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+ifneq ($(wildcard ../shared/data),)
+export MYNA_DATA ?= $(abspath ../shared/data)
+endif
+
+.PHONY: study test lint bench clean
+
+study: .venv/installed          ## train, measure and report: the quick study
+	$(BIN)/myna study run configs/studies/quick.toml
+
+test: .venv/installed           ## the whole test suite
+	$(BIN)/pytest -n 2 tests
+
+lint: .venv/installed           ## ruff, mypy, import-linter
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/installed          ## speeds, as ratios measured in one run
+	$(BIN)/python benchmarks/decoding.py
+	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/norms.py
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+clean:
+	rm -rf .venv runs

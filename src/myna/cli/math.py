@@ -1,0 +1,107 @@
+"""Verbs of the math study: data, score, train, eval."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from myna.cli.math_score import score
+from myna.cli.options import Data, Json, Overrides
+
+app = typer.Typer(help="Word problems to programs.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(score)
+
+
+@app.command()
+def data(data: Data = None, as_json: Json = False) -> None:
+    """Print the facts of the data: counts, lengths, what the splits share.
+
+    Example: myna math data --json
+    """
+    from myna.cli.tables import print_facts
+    from myna.mathqa.splits import describe, load_splits
+    from myna.mathqa.splits import load_splits
+
+    facts = describe(load_splits(data))
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        print_facts(facts)
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A TOML file, such as configs/math/quick/lstm_lstm.toml.")],
+    data: Data = None,
+    overrides: Overrides = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run folder; else the config's.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run where it was stopped.")] = False,
+) -> None:
+    """Train a model, in the run folder runs/NAME.
+
+    Example: myna math train configs/math/quick/lstm_lstm_attn.toml --set training.seed=1 --name attn-1
+    """
+    from myna import runs
+    from myna.config import MathConfig, load, save
+    from myna.engine.loop import Interrupted, Trainer
+    from myna.engine.tracking import console
+    from myna.mathqa.splits import load_splits
+    from myna.mathqa.task import MathTask
+
+    settings = load(MathConfig, config, [*(overrides or []), *([f"name={name}"] if name else [])])
+    splits = load_splits(data)
+    folder = runs.create(settings.name, resume=resume)
+    runs.check_same_config(folder, settings)
+    save(settings, folder / runs.CONFIG)
+    runs.write_environment(folder, data=splits.source)
+    task = MathTask(settings, splits.train, splits.dev)
+    try:
+        at = Trainer(task, settings.training, folder, resume=resume).train()
+    except Interrupted:
+        console.print(f"stopped; all is saved. Go on with: myna math train {config} --name {settings.name} --resume")
+        raise typer.Exit(130) from None
+    n_parameters = sum(parameter.numel() for parameter in task.model.parameters())
+    runs.write_summary(folder, n_parameters=n_parameters, minutes=at.seconds / 60, best_score=at.best_score)
+    console.print(f"{folder}: best {task.score_name} {at.best_score:.4f} on dev, {at.seconds / 60:.1f} minutes")
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run's name, or the folder of a run or model.")],
+    split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
+    beam: Annotated[int, typer.Option(help="Beam size; 1 is greedy.", min=1)] = 10,
+    search: Annotated[str, typer.Option(help="What may follow: plain, grammar or execution.")] = "plain",
+    data: Data = None,
+    as_json: Json = False,
+    output: Annotated[Path | None, typer.Option(help="Where to write the predictions, in the course's format.")] = None,
+) -> None:
+    """Decode a split and score it: all problems, and the seen, novel and far ones.
+
+    Example: myna math eval models/math/lstm_lstm_attn --split test --beam 10 --json
+    """
+    from myna import runs
+    from myna.cli.tables import print_scores
+    from myna.mathqa.assessment import assess
+    from myna.mathqa.baselines import NeighbourIndex
+    from myna.mathqa.splits import load_splits
+    from myna.mathqa.task import MathModel
+
+    folder = runs.find(model)
+    trained = MathModel.load(folder)
+    splits = load_splits(data)
+    scores = assess(
+        trained,
+        splits.named(split),
+        NeighbourIndex(splits.train),
+        title=f"{folder.name}, {split}, beam {beam}, {search}",
+        beam_size=beam,
+        search=search,
+        output=output or runs.runs_folder() / "predictions" / f"{folder.name}-{split}-{beam}-{search}.json",
+    )
+    if as_json:
+        typer.echo(json.dumps(scores, indent=2))
+    else:
+        print_scores(f"{folder} on {split} of {splits.source}; beam {beam}, {search}", scores)

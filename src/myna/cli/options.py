@@ -1,0 +1,16 @@
+"""Options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Data = Annotated[
+    Path | None, typer.Option("--data", help="Data folder; else $MYNA_DATA, then ./data, then a generated sample.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print numbers as JSON, for programs.")]
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: training.epochs=3.")
+]

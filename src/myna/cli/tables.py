@@ -1,0 +1,78 @@
+"""Tables on the terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_SCORES = {
+    "n": "problems",
+    "exact_match": "exact match",
+    "raw_exact_match": "raw exact match",
+    "execution_accuracy": "execution",
+    "token_match": "token match",
+}
+_GROUPS = ("seen", "novel", "far")
+
+
+def print_scores(title: str, scores: Mapping[str, Any]) -> None:
+    """Print scores in percent: a row for all problems and one for each group, then the failures by reason."""
+    console = Console()
+    table = Table(title=title, title_justify="left")
+    table.add_column("")
+    for heading in _SCORES.values():
+        table.add_column(heading, justify="right")
+    rows = {"all": scores, **{group: scores[group] for group in _GROUPS if scores.get(group)}}
+    for name, row in rows.items():
+        table.add_row(name, *(_cell(key, row[key]) for key in _SCORES))
+    console.print(table)
+    for key, (low, high) in scores.get("intervals", {}).items():
+        console.print(f"{_SCORES[key]}: {100 * low:.1f} to {100 * high:.1f} (95 % bootstrap interval)")
+    if scores.get("problems_per_second"):
+        console.print(f"{scores['problems_per_second']:.0f} problems a second")
+    print_failures(console, scores.get("failures", {}))
+
+
+def print_failures(console: Console, failures: Mapping[str, int]) -> None:
+    """Print why programs had no value, the most frequent reason first."""
+    if not failures:
+        console.print("every program ran")
+        return
+    table = Table(title="programs without a value", title_justify="left")
+    table.add_column("reason")
+    table.add_column("programs", justify="right")
+    for reason, count in failures.items():
+        table.add_row(reason, str(count))
+    console.print(table)
+
+
+def print_facts(facts: Mapping[str, Any]) -> None:
+    """Print the facts of the data, a column for each split."""
+    console = Console()
+    console.print(f"{facts['source']}\n", markup=False, highlight=False)
+    splits = facts["splits"]
+    table = Table()
+    table.add_column("")
+    for name in splits:
+        table.add_column(name, justify="right")
+    for key in next(iter(splits.values())):
+        table.add_row(key.replace("_", " "), *(_fact(key, splits[name][key]) for name in splits))
+    console.print(table)
+    for key, value in facts.items():
+        if isinstance(value, int):
+            console.print(f"{key.replace('_', ' ')}: {value:,}", highlight=False)
+
+
+def _cell(key: str, value: float) -> str:
+    return f"{value:,}" if key == "n" else f"{100 * value:.1f}"
+
+
+def _fact(key: str, value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    if key.endswith("_share") or key.startswith("references_"):
+        return f"{100 * value:.1f} %"
+    return f"{value:,}" if isinstance(value, int) else f"{value:.1f}"

@@ -1,0 +1,312 @@
+"""Configuration: strict schemas, TOML files, `extends`, and `--set a.b=c`.
+
+A setting comes from the schema's default, then the file (and the files it extends), then `--set`. An
+unknown key never passes: the message names the file and the key, and suggests the near one.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic.fields import FieldInfo
+
+from myna.errors import UserError
+from myna.files import read_text, write_text
+
+Ratio = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NonNegative = Annotated[float, Field(ge=0)]
+RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]  # NumPy takes 32 bits; processes add their number
+S = TypeVar("S", bound="Section")
+
+
+class Section(BaseModel):
+    """A part of a configuration; unknown keys are refused and values cannot change after loading.
+
+    Nothing is converted: "3", 3.0 and true are no whole numbers. Fields hold what TOML holds: numbers, texts,
+    truth values, lists, and other sections.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class OptimizerSection(Section):
+    """How a gradient becomes a step."""
+
+    name: Literal["sgd", "adam", "adamw"] = Field("adamw", description="torch.optim's SGD, Adam or AdamW")
+    learning_rate: Positive = Field(2e-3, description="peak learning rate")
+    momentum: Ratio = Field(0.9, description="momentum of SGD (beta 1 of Adam stays torch's)")
+    weight_decay: NonNegative = Field(0.01, description="on matrices and filters, never on norms or biases")
+    clip_norm: NonNegative = Field(1.0, description="largest norm of the whole gradient; 0 turns clipping off")
+
+
+class ScheduleSection(Section):
+    """How the learning rate moves during training."""
+
+    name: Literal["constant", "step", "cosine", "plateau"] = Field("cosine", description="shape of the curve")
+    warmup_ratio: Ratio = Field(0.0, description="share of all steps over which the rate rises from 0")
+    final_ratio: Ratio = Field(0.0, description="cosine: last rate, as a share of the peak")
+    step_epochs: PositiveInt = Field(10, description="step: epochs between drops")
+    factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="step, plateau: factor of one drop")
+    patience: NonNegativeInt = Field(3, description="plateau: evaluations without gain before a drop")
+
+
+class TrainingSection(Section):
+    """Everything the training loop needs to know; the same for both studies."""
+
+    epochs: PositiveInt = Field(50, description="passes over the training data")
+    batch_size: PositiveInt = Field(32, description="examples an optimiser step sees")
+    accumulate: PositiveInt = Field(1, description="parts in which a batch is computed, to save memory")
+    optimizer: OptimizerSection = OptimizerSection()
+    schedule: ScheduleSection = ScheduleSection()
+    average_decay: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.0, description="decay of the running average of the weights, evaluated in their place; 0 is off"
+    )
+    early_stopping: NonNegativeInt = Field(0, description="evaluations without gain before stopping; 0 is off")
+    evaluate_epochs: PositiveInt = Field(1, description="epochs between evaluations")
+    checkpoint_minutes: NonNegative = Field(5.0, description="at most this long between checkpoints")
+    precision: Literal["no", "bf16", "fp16"] = Field("no", description="mixed precision, by accelerate")
+    seed: Seed = Field(0, description="seed of weights, data order, dropout and teacher forcing")
+
+
+class MathDataSection(Section):
+    """How word problems become numbers."""
+
+    fold: bool = Field(
+        True,
+        description="train on distinct (masked text, program) pairs weighted by their count, not on copies",
+    )
+    min_word_count: PositiveInt = Field(2, description="words rarer than this in training are <unk>")
+    word_dropout: Ratio = Field(0.0, description="share of training words read as <unk>")
+    limit: NonNegativeInt = Field(0, description="use the first so many training problems; 0 is all")
+
+
+class MathModelSection(Section):
+    """The sizes and kinds of a sequence-to-sequence model."""
+
+    type: Literal["lstm_lstm", "lstm_lstm_attn"] = Field("lstm_lstm_attn", description="which of the models")
+    glove: str = Field("package", description="'package' (GloVe 6B 50-d), a glove.*.txt file, or 'none'")
+    glove_size: PositiveInt = Field(50, description="width of the GloVe vectors; set from the file when training")
+    glove_frozen: bool = Field(True, description="keep the pretrained rows as they are")
+    learned_size: NonNegativeInt = Field(64, description="learned part of a word's embedding")
+    encoder_size: PositiveInt = Field(256, description="units of each direction of the encoder")
+    encoder_layers: PositiveInt = Field(1, description="BiLSTMs on top of each other")
+    decoder_size: PositiveInt = Field(512, description="units of the decoder")
+    token_size: PositiveInt = Field(128, description="embedding of a program token")
+    attention: Literal["luong", "bahdanau"] = Field("luong", description="score function")
+    pointer: bool = Field(True, description="with attention: score numbers by the words at which they stand too")
+    input_feeding: bool = Field(False, description="feed the attentional vector back as input (step by step)")
+    dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.3, description="on embeddings, memory and what predicts a token"
+    )
+
+
+class TeacherForcingSection(Section):
+    """How often the decoder is fed the reference's token instead of its own."""
+
+    ratio: Ratio = Field(0.6, description="probability, drawn anew for each step, of feeding the reference's token")
+    form: Literal["parallel", "stepwise"] = Field(
+        "parallel",
+        description="parallel: own tokens come from a first pass over the whole reference; stepwise: from the "
+        "step before, as at inference",
+    )
+
+
+class MathConfig(Section):
+    """A run of the math study."""
+
+    study: Literal["math"] = Field("math", description="which study the config is of")
+    name: RunName = Field("math", description="the run folder's name")
+    data: MathDataSection = MathDataSection()
+    model: MathModelSection = MathModelSection()
+    teacher_forcing: TeacherForcingSection = TeacherForcingSection()
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.05, description="share of the target's probability spread over all tokens"
+    )
+    training: TrainingSection = TrainingSection()
+
+
+def load(schema: type[S], path: Path, overrides: Sequence[str] = ()) -> S:
+    """Read a configuration file, apply `key.path=value` overrides, and check it.
+
+    Args:
+        schema: the kind of configuration that is expected.
+        path: a TOML file; its `extends` names another, relative to it, that it builds on.
+        overrides: texts such as "training.epochs=3"; the value is read as TOML, or as plain text.
+
+    Raises:
+        UserError: one line naming the file (or `--set`) and the key.
+    """
+    values = _read_extended(path, ())
+    config = check(schema, values, str(path))
+    if not overrides:
+        return config
+    for override in overrides:
+        values = _merge(values, _read_override(schema, override))
+    # The file was right, so that a mistake found now came with an override.
+    return check(schema, values, "--set")
+
+
+def check(schema: type[S], values: Mapping[str, Any], source: str) -> S:
+    """Turn plain values into a checked configuration.
+
+    Args:
+        schema: the kind of configuration that is expected.
+        values: nested settings.
+        source: named in error messages.
+
+    Raises:
+        UserError: a setting is unknown or has a value that it cannot have.
+    """
+    try:
+        return schema.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{source}: {_explain(schema, error)}") from None
+
+
+def save(config: Section, path: Path) -> None:
+    """Write a configuration, every default included, as TOML."""
+    write_text(path, tomli_w.dumps(config.model_dump(mode="json", exclude_none=True)))
+
+
+def flatten(values: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return {"training.epochs": 3, ...} from nested values."""
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= flatten(value, f"{prefix}{key}.")
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def find_data(option: Path | None) -> Path | None:
+    """Return the data folder: `--data`, then $MYNA_DATA, then ./data; None where there is none.
+
+    Raises:
+        UserError: a folder was named, but is not there.
+    """
+    for source, value in (("--data", option), ("$MYNA_DATA", os.environ.get("MYNA_DATA"))):
+        if value:
+            folder = Path(value)
+            if not folder.is_dir():
+                raise UserError(f"{source}: {folder}: no such folder")
+            return folder
+    return Path("data") if Path("data").is_dir() else None
+
+
+def _read_extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
+    """Read a TOML file over the files it extends; `seen` are those that led to it."""
+    text = read_text(path)
+    try:
+        values = tomllib.loads(text)
+    except ValueError as error:
+        raise UserError(f"{path}: not TOML: {error}") from None
+    base = values.pop("extends", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise UserError(f"{path}: extends: expected a file name, not {_shown(base)}")
+    target, seen = path.parent / base, (*seen, path.resolve())
+    if not target.is_file():
+        raise UserError(f"{path}: extends: {target}: no such file")
+    if target.resolve() in seen:
+        raise UserError(f"{path}: extends: {target}: comes back to itself")
+    return _merge(_read_extended(target, seen), values)
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay nested values over others."""
+    merged = dict(base)
+    for key, value in over.items():
+        old = merged.get(key)
+        merged[key] = _merge(old, value) if isinstance(old, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _read_override(schema: type[Section], override: str) -> dict[str, Any]:
+    """Return the nested values that one `a.b=c` stands for."""
+    dotted, equals, text = (part.strip() for part in override.partition("="))
+    keys = dotted.split(".")
+    if not equals or not all(keys):
+        raise UserError(f"--set {override}: expected key.path=value, such as training.epochs=3")
+    try:
+        (value,) = tomllib.loads(f"value = {text}").values()
+    except ValueError:
+        value = text  # not TOML, or more than one value
+    if _is_text(schema, keys) and not isinstance(value, str):
+        value = text  # a name such as 7 or 2024-05-01, which TOML would read as something else
+    for key in reversed(keys):
+        value = {key: value}
+    return dict(value)
+
+
+def _is_text(schema: type[Section], keys: Sequence[str]) -> bool:
+    """Return whether a setting is free text."""
+    field = _section_at(schema, keys[:-1]).model_fields.get(keys[-1])
+    return field is not None and field.annotation in (str, str | None)
+
+
+def _explain(schema: type[Section], error: ValidationError) -> str:
+    """Say in one line what is wrong with the first setting that is."""
+    first = error.errors()[0]
+    location = [str(part) for part in first["loc"]]
+    dotted = ".".join(location)
+    others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if first["type"] == "missing":
+        return f"{dotted}: missing{others}"
+    if first["type"] != "extra_forbidden":
+        return f"{dotted}: {first['msg']}, not {_shown(first['input'])}{others}"
+    return f"{dotted}: unknown; {_suggest(schema, location)}{others}"
+
+
+def _suggest(schema: type[Section], location: Sequence[str]) -> str:
+    """Suggest the known setting nearest to an unknown one: in its section, else anywhere."""
+    *sections, wrong = location
+    known = sorted(_section_at(schema, sections).model_fields)
+    if near := difflib.get_close_matches(wrong, known, n=1):
+        return f"did you mean {near[0]}?"
+    elsewhere = {dotted.rpartition(".")[2]: dotted for dotted in _dotted_settings(schema)}
+    if near := difflib.get_close_matches(wrong, elsewhere, n=1):
+        return f"did you mean {elsewhere[near[0]]}?"
+    return f"known here: {', '.join(known)}"
+
+
+def _dotted_settings(schema: type[Section]) -> Iterator[str]:
+    """Yield every setting of a schema as "training.optimizer.name"."""
+    for name, field in schema.model_fields.items():
+        section = _section_of(field)
+        if section is None:
+            yield name
+        else:
+            yield from (f"{name}.{dotted}" for dotted in _dotted_settings(section))
+
+
+def _section_at(schema: type[Section], location: Sequence[str]) -> type[Section]:
+    """Return the section of a schema at a place such as ("training", "optimizer"), as far as there is one."""
+    for part in location:
+        field = schema.model_fields.get(part)
+        schema = (_section_of(field) if field else None) or schema
+    return schema
+
+
+def _section_of(field: FieldInfo) -> type[Section] | None:
+    """Return the section that a field holds (itself, or in a list), if it holds one."""
+    for candidate in (field.annotation, *get_args(field.annotation)):
+        if isinstance(candidate, type) and issubclass(candidate, Section):
+            return candidate
+    return None
+
+
+def _shown(value: object) -> str:
+    """Return a value for an error message, in one line and not too long."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,52 @@
+"""A trained model on a split: its predictions, its scores, and how fast it was."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+from myna.engine.tracking import progress
+from myna.files import write_json
+from myna.mathqa.baselines import NeighbourIndex
+from myna.mathqa.evaluation import evaluate
+from myna.mathqa.prediction import predict
+from myna.mathqa.problems import Problem, as_items
+from myna.mathqa.task import MathModel
+
+
+def assess(
+    model: MathModel,
+    problems: list[Problem],
+    index: NeighbourIndex,
+    *,
+    title: str,
+    beam_size: int,
+    search: str,
+    output: Path,
+) -> dict[str, Any]:
+    """Decode problems, write the predictions in the course's format, and return the scores.
+
+    Args:
+        model: a trained model.
+        problems: with references and answers.
+        index: over the training problems, which splits the scores into seen, novel and far.
+        title: of the progress bar.
+        beam_size: hypotheses kept at each step.
+        search: one of `myna.mathqa.prediction.SEARCHES`.
+        output: where the predictions go.
+
+    Returns:
+        the scores as `evaluate` gives them, with beam_size, search, seconds and problems_per_second.
+    """
+    texts = [problem.text for problem in problems]
+    started = time.monotonic()
+    with progress(title, len(texts)) as tick:
+        found = predict(
+            model.translator, model.vocabularies, texts, beam_size=beam_size, search=search, tick=tick
+        )
+    seconds = time.monotonic() - started
+    predicted = [programs[0].text if programs else "" for programs in found]
+    write_json(output, as_items(problems, predicted))
+    speed = {"seconds": seconds, "problems_per_second": len(texts) / seconds}
+    return {"beam_size": beam_size, "search": search, **evaluate(problems, predicted, index), **speed}

@@ -1,0 +1,153 @@
+"""The LSTM decoder: from an encoded problem and the tokens so far to the next token."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from myna.mathqa.attention import ATTENTIONS, Attention, LuongAttention, attend
+from myna.mathqa.encoders import Encoded
+
+State = tuple[Tensor, ...]
+Memory = tuple[Tensor, ...]
+
+
+class LSTMDecoder(nn.Module):
+    """An LSTM over program tokens that starts from the encoder's summary, with attention by choice.
+
+    A vector tanh(W [context; state]) makes each prediction (Luong et al. 2015, arXiv 1508.04025, eq. 5). With
+    attention the context is an average of the memory, and with input feeding (section 3.3 there) the vector joins
+    the next input. Without attention the context is the encoder's summary at every step (Cho et al. 2014,
+    arXiv 1406.1078), which is all that the decoder knows of the problem.
+
+    A pointer adds to the logit of n0, n1, ... a score of the word at which that number stands, so that a
+    number can be chosen for its place in the text, not for its index alone (Vinyals et al. 2015, arXiv 1506.03134;
+    the sum of both as in Gu et al. 2016, arXiv 1603.06393, before its softmax).
+
+    Args:
+        n_tokens: size of the program vocabulary, V.
+        memory_size: width of the encoder's memory, M.
+        token_size: width of a token's embedding, E.
+        hidden_size: units, H.
+        attention: "luong", "bahdanau" or None.
+        input_feeding: feed the attentional vector back; the decoder then goes step by step.
+        pointer: score numbers by their words too; needs attention.
+        dropout: on embeddings and on what makes the prediction.
+    """
+
+    def __init__(
+        self,
+        n_tokens: int,
+        memory_size: int,
+        token_size: int,
+        hidden_size: int,
+        attention: str | None,
+        input_feeding: bool = False,
+        pointer: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if attention is not None and attention not in ATTENTIONS:
+            raise ValueError(f"attention: {attention!r}; choices: {', '.join(ATTENTIONS)}, None")
+        if attention is None and (input_feeding or pointer):
+            raise ValueError("input_feeding and pointer: there is nothing to feed or point at without attention")
+        self.hidden_size = hidden_size
+        self.input_feeding = input_feeding
+        self.embedding = nn.Embedding(n_tokens, token_size)
+        self.bridge = nn.ModuleList(nn.Linear(memory_size, hidden_size) for _ in ("hidden", "cell"))
+        self.lstm = nn.LSTM(token_size + hidden_size * input_feeding, hidden_size, batch_first=True)
+        self.attention: Attention | None = ATTENTIONS[attention](hidden_size, memory_size) if attention else None
+        self.combine = nn.Linear(hidden_size + memory_size, hidden_size)
+        self.output = nn.Linear(hidden_size, n_tokens)
+        self.pointer = LuongAttention(hidden_size, memory_size) if pointer else None
+        self.dropout = nn.Dropout(dropout)
+
+    def start(self, encoded: Encoded) -> tuple[State, Memory]:
+        """Return the state before the first token, with one hypothesis (N, 1, ...), and the search's memory."""
+        state: State = tuple(torch.tanh(bridge(encoded.summary)).unsqueeze(1) for bridge in self.bridge)  # (N, 1, H)
+        if self.attention is None:
+            return state, (encoded.summary.unsqueeze(1),)
+        if self.input_feeding:
+            state = (*state, torch.zeros_like(state[0]))
+        parts = (self.attention.keys(encoded.memory), encoded.memory, encoded.mask)
+        return state, (*parts, self.pointer.keys(encoded.memory), encoded.copied) if self.pointer else parts
+
+    def forward(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Predict what follows each token of a sequence.
+
+        Shape:
+            tokens (N, T) long; state as from `start`.
+
+        Returns:
+            logits (N, T, V), and the state after the last token.
+        """
+        if not self.input_feeding:
+            return self._predict(self.dropout(self.embedding(tokens)), state, memory)
+        logits = []
+        for column in torch.split(tokens, 1, dim=1):
+            step_logits, state = self.step(column, state, memory)
+            logits.append(step_logits)
+        return torch.cat(logits, 1), state
+
+    def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Predict what follows the last token of each of K hypotheses.
+
+        Shape:
+            tokens (N, K) long; state tensors (N, K, ...); memory tensors (N, ...).
+
+        Returns:
+            logits (N, K, V), and the new state.
+        """
+        n, k = tokens.shape
+        rows = tuple(part.reshape(n * k, 1, -1) for part in state)
+        embedded = self.dropout(self.embedding(tokens)).view(n * k, 1, -1)
+        if self.input_feeding:
+            embedded = torch.cat([embedded, rows[2]], -1)
+        hidden, (last, cell) = self.lstm(embedded, _as_lstm_state(rows))
+        # The K hypotheses of a problem attend as if they were K positions of one sequence.
+        vector = self._attend(hidden.view(n, k, -1), memory)
+        new = (last.view(n, k, -1), cell.view(n, k, -1))
+        return self._score(vector, memory), (*new, vector) if self.input_feeding else new
+
+    def attention_weights(self, tokens: Tensor, state: State, memory: Memory) -> Tensor:
+        """Return how each prediction of a sequence (N, T) spreads over the words: (N, T, S).
+
+        Raises:
+            ValueError: this decoder has no attention, or feeds it back.
+        """
+        if self.attention is None or self.input_feeding:
+            raise ValueError("attention_weights: needs attention, without input feeding")
+        hidden, _ = self.lstm(self.embedding(tokens), _as_lstm_state(state))
+        keys, words, mask = memory[:3]
+        return attend(self.attention.scores(hidden, keys), words, mask)[1]
+
+    def _predict(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Run over a whole sequence (N, T, E) in one call."""
+        hidden, (last, cell) = self.lstm(embedded, _as_lstm_state(state))
+        return self._score(self._attend(hidden, memory), memory), (last.transpose(0, 1), cell.transpose(0, 1))
+
+    def _score(self, vector: Tensor, memory: Memory) -> Tensor:
+        """Turn what makes the prediction (N, T, H) into logits (N, T, V)."""
+        logits: Tensor = self.output(vector)
+        if self.pointer is None:
+            return logits
+        keys, copied = memory[3:]
+        scores = self.pointer.scores(vector, keys)  # (N, T, S)
+        extended = nn.functional.pad(logits, (0, 1))  # (N, T, V + 1): words that are no token go to the last
+        index = copied.unsqueeze(1).expand(-1, logits.shape[1], -1)  # (N, T, S)
+        return extended.scatter_add(2, index, scores.to(extended.dtype))[:, :, :-1]
+
+    def _attend(self, hidden: Tensor, memory: Memory) -> Tensor:
+        """Return what makes the prediction, (N, T, H): the attentional vector, or the state itself."""
+        if self.attention is None:
+            context = memory[0].expand(-1, hidden.shape[1], -1)
+        else:
+            keys, words, mask = memory[:3]
+            context, _ = attend(self.attention.scores(hidden, keys), words, mask)
+        vector: Tensor = self.dropout(torch.tanh(self.combine(torch.cat([context, hidden], -1))))
+        return vector
+
+
+def _as_lstm_state(state: State) -> tuple[Tensor, Tensor]:
+    """Turn (N, 1, H) tensors into what nn.LSTM wants, (1, N, H)."""
+    return state[0].transpose(0, 1).contiguous(), state[1].transpose(0, 1).contiguous()

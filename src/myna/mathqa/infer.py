@@ -1,0 +1,58 @@
+"""The assignment's own command for part 2: adds `predicted` to every problem of a file."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from myna.errors import UserError
+from myna.files import write_json
+from myna.mathqa.prediction import SEARCHES, predict
+from myna.mathqa.problems import read_items
+from myna.mathqa.task import MathModel
+
+MODEL_TYPES = ("lstm_lstm", "lstm_lstm_attn", "bert_lstm_attn_frozen", "bert_lstm_attn_tuned")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return 0, or 2 with one line on standard error if something in the call is wrong."""
+    parser = argparse.ArgumentParser(
+        prog="infer.py", description="Add the predicted program to each problem of a file, in place."
+    )
+    parser.add_argument("--model_file", type=Path, required=True, help="a model's folder, or its model.safetensors")
+    parser.add_argument("--beam_size", type=int, choices=(1, 10, 20), default=10)
+    parser.add_argument("--model_type", choices=MODEL_TYPES, required=True)
+    parser.add_argument("--test_data_file", type=Path, required=True, help="a JSON list of objects with a Problem")
+    parser.add_argument("--search", choices=SEARCHES, default="plain", help="what may follow in the beam")
+    options = parser.parse_args(arguments)
+    try:
+        infer(options.model_file, options.model_type, options.beam_size, options.test_data_file, options.search)
+    except UserError as error:
+        print(f"infer.py: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def infer(model_file: Path, model_type: str, beam_size: int, test_data_file: Path, search: str = "plain") -> None:
+    """Write the model's best program for each problem of a file into the file, under `predicted`.
+
+    Other fields and their order stay; the file is replaced as a whole once all problems are done.
+
+    Raises:
+        UserError: the file is not in the course's format, or the model is of another type.
+    """
+    items = read_items(test_data_file)
+    model = MathModel.load(model_file if model_file.is_dir() else model_file.parent)
+    if model.config.model.type != model_type:
+        raise UserError(f"{model_file}: holds a {model.config.model.type}, not the {model_type} of --model_type")
+    found = predict(
+        model.translator,
+        model.vocabularies,
+        [item["Problem"] for item in items],
+        beam_size=beam_size,
+        search=search,
+    )
+    for item, programs in zip(items, found, strict=True):
+        item["predicted"] = programs[0].text if programs else ""
+    write_json(test_data_file, items)

@@ -1,0 +1,144 @@
+"""From problems to programs: batches, beam search, and text."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from myna.mathqa.beam import Constraint, Hypothesis, beam_search
+from myna.mathqa.grammar import ExecutionGuide, Grammar
+from myna.mathqa.language.program import join_tokens
+from myna.mathqa.problems import END, START, Vocabularies, mask_with_numbers, pad
+from myna.mathqa.translator import Translator
+
+SEARCHES = ("plain", "grammar", "execution")
+# The longest reference has 147 tokens.
+MAX_STEPS = 150
+BATCH_SIZE = 64
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """A program that the model wrote.
+
+    Attributes:
+        tokens: its operations and arguments.
+        probability: of the whole program, in the model's view.
+        ended: whether the model closed it.
+    """
+
+    tokens: tuple[str, ...]
+    probability: float
+    ended: bool
+
+    @property
+    def text(self) -> str:
+        """The program as text."""
+        return join_tokens(self.tokens)
+
+
+@dataclass(frozen=True)
+class _Query:
+    """What the search sees of a problem; equal queries get equal answers."""
+
+    words: tuple[int, ...]
+    numbers: tuple[float, ...]
+
+
+def predict(
+    translator: Translator,
+    vocabularies: Vocabularies,
+    texts: Sequence[str],
+    *,
+    beam_size: int,
+    search: str = "plain",
+    n_best: int = 1,
+    length_penalty: float = 0.0,
+    tick: Callable[[int], object] = lambda n: None,
+) -> list[list[Prediction]]:
+    """Write programs for problems.
+
+    Args:
+        translator: a trained model.
+        vocabularies: the model's.
+        texts: the problems as they were given.
+        beam_size: hypotheses kept at each step; 1 is greedy.
+        search: "plain" lets any token follow any; "grammar" only those that make a well-formed program;
+            "execution" drops in addition what fails to run.
+        n_best: programs returned for a problem, at most.
+        length_penalty: exponent of the length that divides a log-probability; 0 ranks by probability.
+        tick: told how many more problems are done.
+
+    Returns:
+        For each problem, in order, its best programs, best first; none if the search found none.
+
+    Raises:
+        ValueError: `search` is not one of SEARCHES.
+    """
+    if search not in SEARCHES:
+        raise ValueError(f"search: {search!r}; choices: {', '.join(SEARCHES)}")
+    queries = [_query(text, vocabularies, search) for text in texts]
+    # Problems of like length together pad little; a query that occurs twice is decoded once.
+    counts = Counter(queries)
+    distinct = sorted(counts, key=lambda query: (len(query.words), query.words, query.numbers))
+    answers: dict[_Query, list[Prediction]] = {}
+    was_training = translator.training
+    translator.eval()
+    for start in range(0, len(distinct), BATCH_SIZE):
+        batch = distinct[start : start + BATCH_SIZE]
+        found = _search(translator, vocabularies, batch, beam_size, search, n_best, length_penalty)
+        answers.update(zip(batch, found, strict=True))
+        tick(sum(counts[query] for query in batch))
+    translator.train(was_training)
+    return [answers[query] for query in queries]
+
+
+def _query(text: str, vocabularies: Vocabularies, search: str) -> _Query:
+    words, numbers = mask_with_numbers(text)
+    # Only running a program depends on what the numbers are.
+    values = tuple(numbers) if search == "execution" else (0.0,) * len(numbers)
+    return _Query(vocabularies.word_ids(words), values)
+
+
+@torch.inference_mode()
+def _search(
+    translator: Translator,
+    vocabularies: Vocabularies,
+    queries: Sequence[_Query],
+    beam_size: int,
+    search: str,
+    n_best: int,
+    length_penalty: float,
+) -> list[list[Prediction]]:
+    """Decode one batch."""
+    device = next(translator.parameters()).device
+    tokens = vocabularies.tokens.tokens
+    constraint: Constraint | None = None
+    if search == "grammar":
+        constraint = Grammar(tokens, [len(q.numbers) for q in queries], end_id=END, device=device)
+    elif search == "execution":
+        constraint = ExecutionGuide(tokens, [q.numbers for q in queries], end_id=END, device=device)
+    lengths = torch.tensor([len(query.words) for query in queries])
+    state, memory = translator.start(pad([query.words for query in queries]).to(device), lengths)
+    results = beam_search(
+        translator.step,
+        state,
+        memory,
+        beam_size=beam_size,
+        start_id=START,
+        end_id=END,
+        max_steps=MAX_STEPS,
+        n_best=n_best,
+        length_penalty=length_penalty,
+        constraint=constraint,
+    )
+    return [[_as_prediction(hypothesis, tokens) for hypothesis in found] for found in results]
+
+
+def _as_prediction(hypothesis: Hypothesis, tokens: Sequence[str]) -> Prediction:
+    written = tuple(tokens[token_id] for token_id in hypothesis.tokens)
+    return Prediction(written, math.exp(hypothesis.log_probability), hypothesis.ended)

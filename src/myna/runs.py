@@ -1,0 +1,168 @@
+"""The run folder: where one training keeps everything a study, a report or a resumed run needs.
+
+runs/<name>/  config.toml        what the user asked for
+              environment.json   versions, machine, source state, command
+              metrics.jsonl      a line for each epoch trained and each evaluation
+              summary.json       what it came to; there once the run is finished
+              last/              the checkpoint: model.safetensors, state.pt
+              best/              the model: model.safetensors, config.toml (as built), and what the task adds
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import myna
+from myna.config import Section, flatten, load
+from myna.errors import UserError
+from myna.files import read_text, write_json
+
+CONFIG = "config.toml"
+METRICS = "metrics.jsonl"
+ENVIRONMENT = "environment.json"
+SUMMARY = "summary.json"
+# What a resumed run may be asked to do otherwise: it changes how far and how often, not what is trained.
+MAY_CHANGE = {"name", "training.epochs", "training.evaluate_epochs", "training.checkpoint_minutes"}
+
+
+def runs_folder() -> Path:
+    """Return the folder that holds all runs: $MYNA_RUNS, or ./runs."""
+    return Path(os.environ.get("MYNA_RUNS", "runs"))
+
+
+def create(name: str, *, resume: bool = False) -> Path:
+    """Make the folder of a new run, or return that of a run to resume, which is unfinished from now on.
+
+    Raises:
+        UserError: the run exists and `resume` was not asked for, or the folder cannot be made.
+    """
+    folder = runs_folder() / name
+    # Started by torchrun, every process comes here, and the first has the say.
+    is_first = os.environ.get("RANK", "0") == "0"
+    if is_first and not resume and (folder / CONFIG).exists():
+        raise UserError(f"{folder}: this run exists; add --resume to go on with it, or --name for another")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / SUMMARY).unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be made: {error.strerror}") from None
+    return folder
+
+
+def check_same_config(folder: Path, config: Section) -> None:
+    """Refuse to resume a run with other settings than it was begun with; a new folder takes any.
+
+    What the user asked for is compared: the folder's own config.toml, not the one in `best`, which the task
+    completed from the data.
+
+    Raises:
+        UserError: one line naming the first setting that differs, and both its values.
+    """
+    path = folder / CONFIG
+    if not path.exists():
+        return
+    old = flatten(load(type(config), path).model_dump(mode="json"))
+    new = flatten(config.model_dump(mode="json"))
+    for key in new | old:
+        before, now = old.get(key), new.get(key)
+        if before != now and key not in MAY_CHANGE:
+            raise UserError(
+                f"{path}: {key} is {before!r} in this run, not {now!r}; resume it with that, or --name another run"
+            )
+
+
+def find(name_or_path: str | Path) -> Path:
+    """Return the folder of a run or model given by its name or path.
+
+    Raises:
+        UserError: there is none.
+    """
+    for folder in (Path(name_or_path), runs_folder() / name_or_path):
+        if folder.is_dir():
+            return folder
+    known = sorted(path.parent.name for path in runs_folder().glob(f"*/{CONFIG}"))
+    near = difflib.get_close_matches(str(name_or_path), known, n=3, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(near)}?" if near else f"; {len(known)} others are there" if known else ""
+    raise UserError(f"{name_or_path}: neither a folder nor a run in {runs_folder()}{hint}")
+
+
+def write_summary(folder: Path, **values: float) -> None:
+    """Say that a run is finished, and what it came to."""
+    write_json(folder / SUMMARY, values)
+
+
+def is_finished(folder: Path) -> bool:
+    """Return whether a run was trained to its end."""
+    return (folder / SUMMARY).exists()
+
+
+def read_metrics(folder: Path) -> list[dict[str, Any]]:
+    """Return the lines of a run's metrics.jsonl; a last line cut short by a crash is left out.
+
+    Raises:
+        UserError: a line is not JSON; the message names it.
+    """
+    path = folder / METRICS
+    if not path.exists():
+        return []
+    metrics = []
+    # What stands after the last line break was not written whole.
+    for number, line in enumerate(read_text(path).split("\n")[:-1], start=1):
+        try:
+            metrics.append(json.loads(line))
+        except json.JSONDecodeError as error:
+            raise UserError(f"{path}: line {number}: not JSON: {error.msg}") from None
+    return metrics
+
+
+def write_environment(folder: Path, **extra: Any) -> None:
+    """Record what the run was made with: versions, machine, source state, and `extra`."""
+    write_json(folder / ENVIRONMENT, {**describe_environment(), **extra})
+
+
+def describe_environment() -> dict[str, Any]:
+    """Return versions, machine and source state."""
+    return {
+        "myna": myna.__version__,
+        "commit": _git_state(),
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "n_cpus": os.cpu_count(),
+        "packages": {name: _version(name) for name in ("torch", "numpy", "accelerate", "scikit-learn")},
+        "command": shlex.join(["myna", *sys.argv[1:]]),
+    }
+
+
+def _version(package: str) -> str | None:
+    """Return the installed version of a package, or None."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git_state() -> str | None:
+    """Return the commit of the source, "+" added where files differ from it; None outside a checkout."""
+    source = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        answer = subprocess.run(
+            ["git", "-C", str(source), *arguments], capture_output=True, text=True, check=True, timeout=10
+        )
+        return answer.stdout.strip()
+
+    try:
+        # Installed into the environment of another project, we would find that project's commit.
+        git("ls-files", "--error-unmatch", "__init__.py")
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "--", ".") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,101 @@
+"""What all tests share: one thread, a runs folder of their own, repeatable examples, and the real data if there is."""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import settings
+from torch import Tensor, nn
+
+settings.register_profile("myna", derandomize=True, deadline=None)
+settings.load_profile("myna")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip what is marked `data` where there is no data."""
+    if real_data() is None:
+        for item in items:
+            if item.get_closest_marker("data"):
+                item.add_marker(pytest.mark.skip(reason="$MYNA_DATA names no folder"))
+
+
+def real_data() -> Path | None:
+    folder = os.environ.get("MYNA_DATA")
+    return Path(folder) if folder and Path(folder).is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """The folder of the real data."""
+    folder = real_data()
+    if folder is None:
+        pytest.skip("$MYNA_DATA names no folder")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.set_num_threads(1)
+    monkeypatch.setenv("MYNA_RUNS", str(tmp_path / "runs"))
+
+
+class TinyTask:
+    """A regression small enough to train hundreds of times, which uses every random generator that there is."""
+
+    score_name = "score"
+
+    def __init__(
+        self,
+        n_examples: int = 24,
+        batch_size: int = 8,
+        dropout: float = 0.5,
+        norm: bool = True,
+        noise: float = 0.1,
+        scores: Sequence[float] = (),
+    ) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.inputs = torch.randn(n_examples, 5, generator=generator)
+        self.targets = self.inputs[:, :1] - 0.5 * self.inputs[:, 1:2] ** 2
+        self.batch_size, self.noise, self.scores = batch_size, noise, list(scores)
+        torch.manual_seed(0)
+        middle = nn.BatchNorm1d(8) if norm else nn.Identity()
+        self.model: nn.Module = nn.Sequential(
+            nn.Linear(5, 8), middle, nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1)
+        )
+        self.step_losses: list[float] = []
+        self.n_evaluations = 0
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        generator = torch.Generator().manual_seed(epoch)
+        order = torch.randperm(len(self.inputs), generator=generator).tolist()
+        return [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
+
+    def loss(self, model: nn.Module, examples: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+        shift = self.noise * (random.random() + float(np.random.random()))  # noqa: NPY002
+        predicted = model(self.inputs[examples].to(device))
+        loss = (predicted - self.targets[examples].to(device) + shift).square().sum()
+        self.step_losses.append(loss.item() / len(examples))
+        return loss, torch.tensor(float(len(examples)))
+
+    @torch.no_grad()
+    def evaluate(self, device: torch.device) -> dict[str, float]:
+        self.n_evaluations += 1
+        if self.scores:
+            return {"score": self.scores[self.n_evaluations - 1]}
+        error = (self.model(self.inputs.to(device)) - self.targets.to(device)).square().mean().item()
+        return {"score": -error + 0.01 * torch.rand(()).item(), "error": error}
+
+    def save(self, folder: Path) -> None:
+        (folder / "task.txt").write_text("saved by the task")
+
+
+@pytest.fixture
+def tiny_task() -> type[TinyTask]:
+    """The class of a task for tests of the engine."""
+    return TinyTask
