@@ -43,6 +43,8 @@ def data_dir() -> Path:
 def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     torch.set_num_threads(1)
     monkeypatch.setenv("MYNA_RUNS", str(tmp_path / "runs"))
+    # What a test writes need not outlive a power cut, and waiting for the disk takes most of a small training.
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
 
 
 class TinyTask:
@@ -65,9 +67,7 @@ class TinyTask:
         self.batch_size, self.noise, self.scores = batch_size, noise, list(scores)
         torch.manual_seed(0)
         middle = nn.BatchNorm1d(8) if norm else nn.Identity()
-        self.model: nn.Module = nn.Sequential(
-            nn.Linear(5, 8), middle, nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1)
-        )
+        self.model: nn.Module = nn.Sequential(nn.Linear(5, 8), middle, nn.Tanh(), nn.Dropout(dropout), nn.Linear(8, 1))
         self.step_losses: list[float] = []
         self.n_evaluations = 0
 

@@ -8,25 +8,48 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from myna.errors import UserError
 from myna.files import read_json, read_text, replacing, write_json, write_text
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def fail_midway(path: Path, error: Exception) -> None:
+    with replacing(path) as temporary:
+        temporary.write_text("half of the n")
+        raise error
 
 
 def test_writes_and_reads_back(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "a.txt"
     write_text(path, "größer\n")
     assert read_text(path) == "größer\n"
-    assert os.listdir(path.parent) == ["a.txt"]
+    assert names_in(path.parent) == ["a.txt"]
+
+
+def test_what_takes_the_place_is_on_the_disk_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a power cut could leave an empty file where a whole one was."""
+    path, synced = tmp_path / "a.txt", []
+    write_text(path, "old")
+
+    def sync(descriptor: int) -> None:
+        synced.append((os.fstat(descriptor).st_size, path.read_text()))
+
+    monkeypatch.setattr(os, "fsync", sync)
+    write_text(path, "newer")
+    assert synced == [(5, "old")]
 
 
 def test_a_failing_block_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(RuntimeError, match="midway"), replacing(path) as temporary:
-        temporary.write_text("half of the n")
-        raise RuntimeError("midway")
+    with pytest.raises(RuntimeError, match="midway"):
+        fail_midway(path, RuntimeError("midway"))
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert names_in(tmp_path) == ["a.txt"]
 
 
 def test_the_file_is_never_seen_half_written(tmp_path: Path) -> None:
@@ -41,10 +64,10 @@ def test_the_file_is_never_seen_half_written(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line_and_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     write_text(path, "old")
-    with pytest.raises(UserError, match=r"a\.txt: cannot be written: No space left on device"), replacing(path):
-        raise OSError(28, "No space left on device")
+    with pytest.raises(UserError, match=r"a\.txt: cannot be written: No space left on device$"):
+        fail_midway(path, OSError(28, "No space left on device"))
     assert path.read_text() == "old"
-    assert os.listdir(tmp_path) == ["a.txt"]
+    assert names_in(tmp_path) == ["a.txt"]
 
 
 def test_permissions_are_those_of_the_old_file_or_of_the_umask(tmp_path: Path) -> None:
@@ -81,7 +104,7 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
             write_text(path, "x")
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
-    assert sorted(os.listdir(tmp_path)) == ["file", "folder"]
+    assert names_in(tmp_path) == ["file", "folder"]
 
 
 json_values = st.recursive(

@@ -237,7 +237,7 @@ def _read_override(schema: type[Section], override: str) -> dict[str, Any]:
     dotted, equals, text = (part.strip() for part in override.partition("="))
     keys = dotted.split(".")
     if not equals or not all(keys):
-        raise UserError(f"--set {override}: expected key.path=value, such as training.epochs=3")
+        raise UserError(f"--set {_shown(override)}: expected key.path=value, such as training.epochs=3")
     try:
         (value,) = tomllib.loads(f"value = {text}").values()
     except ValueError:
@@ -259,7 +259,7 @@ def _explain(schema: type[Section], error: ValidationError) -> str:
     """Say in one line what is wrong with the first setting that is."""
     first = error.errors()[0]
     location = [str(part) for part in first["loc"]]
-    dotted = ".".join(location)
+    dotted = ".".join(part if part.isprintable() else repr(part) for part in location)
     others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     if first["type"] == "missing":
         return f"{dotted}: missing{others}"
@@ -281,12 +281,10 @@ def _suggest(schema: type[Section], location: Sequence[str]) -> str:
 
 
 def _dotted_settings(schema: type[Section]) -> Iterator[str]:
-    """Yield every setting of a schema as "training.optimizer.name"."""
+    """Yield every section and setting of a schema: "training", "training.optimizer", "training.optimizer.name"."""
     for name, field in schema.model_fields.items():
-        section = _section_of(field)
-        if section is None:
-            yield name
-        else:
+        yield name
+        if section := _section_of(field):
             yield from (f"{name}.{dotted}" for dotted in _dotted_settings(section))
 
 

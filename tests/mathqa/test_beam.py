@@ -334,9 +334,23 @@ def test_nothing_is_returned_where_the_constraint_leaves_no_way_on() -> None:
     assert len(model.shapes) == 1
 
 
-def test_a_lower_precision_is_added_up_in_float32() -> None:
+def test_slots_that_cannot_be_filled_hold_the_end_token() -> None:
+    model, _ = chain(*GARDEN_PATH)
+    fed = []
+
+    def step(tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        fed.append(tokens.tolist())
+        return model(tokens, state, memory)
+
+    state, memory = model.start()
+    beam_search(step, state, memory, beam_size=7, start_id=START, end_id=END, n_best=9, max_steps=6)
+    assert fed[:2] == [[[START]], [[2, 3, END, END, END, END, END]]]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
+def test_every_precision_is_added_up_in_float32(dtype: torch.dtype) -> None:
     model = RandomModel(n_tokens=9)
-    model.table = model.table.bfloat16()
+    model.table = model.table.to(dtype)
     [[best]] = search(model, beam_size=3, max_steps=40)
     total, history = 0.0, 0
     for token, following in itertools.pairwise([START, *best.tokens, END]):

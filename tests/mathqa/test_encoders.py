@@ -14,14 +14,15 @@ from myna.engine.optim import build_optimizer
 from myna.mathqa.encoders import BiLSTMEncoder, WordEmbedding
 from myna.mathqa.problems import pad
 
-N_WORDS = 12
+N_WORDS, N_TOKENS = 12, 5
+COPIED = torch.full((N_WORDS,), N_TOKENS).index_fill(0, torch.tensor([7, 9]), 4)
 
 
 def make_encoder(n_layers: int = 1, dropout: float = 0.0) -> BiLSTMEncoder:
     torch.manual_seed(0)
     pretrained, known = torch.randn(N_WORDS, 3), torch.arange(N_WORDS) > 5
     embedding = WordEmbedding(N_WORDS, 2, pretrained, known)
-    return BiLSTMEncoder(embedding, hidden_size=4, n_layers=n_layers, dropout=dropout).double()
+    return BiLSTMEncoder(embedding, 4, n_layers, dropout, COPIED).double()
 
 
 def make_words(lengths: Sequence[int]) -> tuple[Tensor, Tensor]:
@@ -50,21 +51,24 @@ def copy_to_torch(encoder: BiLSTMEncoder) -> nn.LSTM:
 def test_equals_torch_on_packed_sequences(n_layers: int) -> None:
     encoder = make_encoder(n_layers)
     words, lengths = make_words([5, 1, 7, 3])
-    memory, mask, summary = encoder(words, lengths)
+    memory, mask, summary, _ = encoder(words, lengths)
 
     reference = copy_to_torch(encoder)
     packed = pack_padded_sequence(encoder.embedding(words), lengths, batch_first=True, enforce_sorted=False)
     outputs, (last, _) = reference(packed)
     expected, _ = pad_packed_sequence(outputs, batch_first=True)
     torch.testing.assert_close(memory[mask], expected[mask])
-    torch.testing.assert_close(summary, torch.cat([last[-2], last[-1]], 1))
+    # Max pooling, a problem at a time.
+    largest = torch.stack([row[:length].amax(0) for row, length in zip(expected, lengths.tolist(), strict=True)])
+    expected_summary = torch.cat([last[-2], last[-1]], 1) + largest
+    torch.testing.assert_close(summary, expected_summary)
     assert mask.tolist() == [[i < length for i in range(7)] for length in (5, 1, 7, 3)]
 
     # The gradients too: of everything that a decoder could read.
     coefficients = torch.randn_like(expected) * mask.unsqueeze(2)
     leaves = (encoder.embedding.learned, encoder.embedding.pretrained)
     ours = torch.autograd.grad((memory * coefficients).sum() + summary.sum(), leaves)
-    theirs = torch.autograd.grad((expected * coefficients).sum() + last[-2:].sum(), leaves)
+    theirs = torch.autograd.grad((expected * coefficients).sum() + expected_summary.sum(), leaves)
     for our, their in zip(ours, theirs, strict=True):
         torch.testing.assert_close(our, their)
 
@@ -74,10 +78,7 @@ def test_padding_changes_nothing(n_layers: int) -> None:
     encoder = make_encoder(n_layers)
     words, lengths = make_words([4, 6])
     together = encoder(words, lengths)
-    # What stands in the padding does not matter either.
-    wider = torch.cat([words, torch.full((2, 3), 7)], 1)
-    wider[0, 4:] = 9
-    padded = encoder(wider, lengths)
+    padded = encoder(nn.functional.pad(words, (0, 3)), lengths)
     assert padded.memory.shape == (2, 9, 8)
     assert not padded.mask[:, 6:].any()
     for row, length in enumerate(lengths.tolist()):
@@ -85,16 +86,23 @@ def test_padding_changes_nothing(n_layers: int) -> None:
         for encoded in (together, padded):
             torch.testing.assert_close(encoded.memory[row, :length], alone.memory[0], rtol=0, atol=1e-12)
             torch.testing.assert_close(encoded.summary[row], alone.summary[0], rtol=0, atol=1e-12)
+            assert encoded.copied[row].tolist()[:length] == alone.copied[0].tolist()
+            assert (encoded.copied[row, length:] == N_TOKENS).all()
 
 
 def test_padding_gets_no_gradient() -> None:
     encoder = make_encoder(n_layers=2)
     words, lengths = make_words([2, 6])
-    memory, mask, summary = encoder(words, lengths)
+    memory, mask, summary, _ = encoder(words, lengths)
     (memory[mask].sum() + summary.sum()).backward()
     assert encoder.embedding.learned.grad is not None
     assert encoder.embedding.learned.grad[words[1]].all()
     assert not encoder.embedding.learned.grad[0].any()  # row of <pad>
+
+
+def test_numbers_name_their_tokens() -> None:
+    encoded = make_encoder()(torch.tensor([[9, 3, 7, 0]]), torch.tensor([3]))
+    assert encoded.copied.tolist() == [[4, N_TOKENS, 4, N_TOKENS]]
 
 
 def test_order_of_words_matters_to_both_ends() -> None:
@@ -151,7 +159,7 @@ def test_embedding_refuses_the_wrong_number_of_rows(n_rows: int) -> None:
 def test_frozen_rows_never_move(frozen: bool, optimizer_name: str) -> None:
     torch.manual_seed(0)
     known = torch.tensor([False, False, True, True, True])
-    encoder = BiLSTMEncoder(WordEmbedding(5, 2, torch.randn(5, 3), known, frozen), 4, 1, 0.0)
+    encoder = BiLSTMEncoder(WordEmbedding(5, 2, torch.randn(5, 3), known, frozen), 4, 1, 0.0, COPIED)
     embedding = encoder.embedding
     before, learned_before = embedding.pretrained.detach().clone(), embedding.learned.detach().clone()
     section = OptimizerSection(name=optimizer_name, learning_rate=0.1, weight_decay=0.5)

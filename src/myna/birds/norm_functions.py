@@ -114,35 +114,33 @@ class Standardise(torch.autograd.Function):
         """Gives y."""
         values = _full_precision(x)
         mean, var = (moment.view(len(x), groups, -1) for moment in _map_moments(values))  # (N, G, K)
-        terms = statistics(mean, var, _map_size(x))
+        terms = statistics(mean, var, x.shape[2] * x.shape[3])
         scales = [weight.view(groups, -1) * term.rstd for weight, term in zip(weights, terms, strict=True)]
         shifts = [scale * term.centre for scale, term in zip(scales, terms, strict=True)]
-        scale = _total(scales)
-        offset = bias.view(groups, -1) - _total(shifts)
+        scale, offset = _total(scales), bias.view(groups, -1) - _total(shifts)
+        scale_rows, offset_rows = _rows(x, groups, scale, offset)
         ctx.save_for_backward(x, *weights)
-        ctx.groups, ctx.scale, ctx.terms = groups, scale, terms
-        return torch.addcmul(_rows(offset, groups, x), values, _rows(scale, groups, x)).to(x.dtype)
+        ctx.groups, ctx.terms, ctx.scale = groups, terms, scale
+        return torch.addcmul(offset_rows, values, scale_rows).to(x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         """Gives the gradients of x, of bias and of each of weights."""
         x, *weights = ctx.saved_tensors
-        groups = ctx.groups
         values, grad = _full_precision(x), _full_precision(grad_y)
-        sums = torch.stack((grad.sum((2, 3)), _map_dot(values, grad)))  # (2, N, C)
-        grad_bias = sums[0].sum(0)
-        sums = sums.view(2, len(x), groups, -1)  # (2, N, G, K)
-        grad_sum, product_sum = sums
+        grad_sums = grad.sum((2, 3)).view(len(x), ctx.groups, -1)  # (N, G, K)
+        product_sums = _map_dot(values, grad).view_as(grad_sums)  # (N, G, K)
+        sums = torch.stack((grad_sums, product_sums))  # (2, N, G, K)
         grad_weights, slopes, offsets = [], [], []
         for weight, (centre, rstd, pool) in zip(weights, ctx.terms, strict=True):
-            grad_weights.append((rstd * (product_sum - centre * grad_sum)).sum(0).view_as(weight))
-            s, t = pool(weight.view(groups, -1) * sums) / _map_size(x)
-            slope = rstd**3 * (centre * s - t)
-            slopes.append(slope)
-            offsets.append(slope * centre + rstd * s)
-        grad_x = torch.addcmul(_rows(-_total(offsets), groups, x), grad, _rows(ctx.scale, groups, x))  # (N, C, H, W)
-        grad_x.addcmul_(values, _rows(_total(slopes), groups, x))
+            grad_weights.append((rstd * (product_sums - centre * grad_sums)).sum(0).view_as(weight))
+            s, t = pool(weight.view(sums.shape[2:]) * sums) / (x.shape[2] * x.shape[3])
+            slopes.append(rstd**3 * (centre * s - t))
+            offsets.append(slopes[-1] * centre + rstd * s)
+        scale, slope, offset = _rows(x, ctx.groups, ctx.scale, _total(slopes), _total(offsets).neg_())
+        grad_x = torch.addcmul(offset, grad, scale).addcmul_(values, slope)  # (N, C, H, W)
+        grad_bias = grad_sums.sum(0).flatten()
         return grad_x.to(x.dtype), None, None, grad_bias, *grad_weights
 
 
@@ -150,19 +148,20 @@ def _full_precision(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
-def _map_size(x: Tensor) -> int:
-    return x.shape[2] * x.shape[3]
-
-
 def _total(terms: list[Tensor]) -> Tensor:
     return sum(terms[1:], terms[0])
 
 
-def _rows(coefficient: Tensor, groups: int, x: Tensor) -> Tensor:
-    """Spreads one number a map over a row of the map: over rows, not numbers, a CPU's inner loop is vectorised."""
+def _rows(x: Tensor, groups: int, *coefficients: Tensor) -> tuple[Tensor, ...]:
+    """Spreads coefficients of maps over a row of the maps of x: the inner loop of a CPU kernel is then vectorised.
+
+    Shape:
+        coefficients: broadcastable to (N, G, K). Results: (N, C, 1, W).
+    """
     n_photos, channels, _, width = x.shape
-    coefficient = coefficient.expand(n_photos, groups, channels // groups)
-    return coefficient.reshape(n_photos, channels, 1, 1).expand(-1, -1, -1, width).contiguous()  # (N, C, 1, W)
+    of_maps = torch.stack([c.expand(n_photos, groups, channels // groups) for c in coefficients])  # (..., N, G, K)
+    rows = of_maps.view(-1, n_photos, channels, 1, 1).expand(-1, -1, -1, -1, width)  # (..., N, C, 1, W)
+    return rows.contiguous().unbind()
 
 
 def _map_moments(x: Tensor) -> tuple[Tensor, Tensor]:
@@ -174,7 +173,7 @@ def _map_moments(x: Tensor) -> tuple[Tensor, Tensor]:
     if x.device.type != "cpu":
         var, mean = torch.var_mean(x, (2, 3), correction=0)
         return mean, var
-    map_size = _map_size(x)
+    map_size = x.shape[2] * x.shape[3]
     mean = x.sum((2, 3)).div_(map_size)
     mean_squared = mean.square()
     var = torch.linalg.vector_norm(x, dim=(2, 3)).square_().div_(map_size).sub_(mean_squared)
@@ -187,7 +186,8 @@ def _map_dot(a: Tensor, b: Tensor) -> Tensor:
     """Sum of a * b over each map, (N, C); on a CPU as products of a row and a column, which never write a * b."""
     if a.device.type != "cpu":
         return (a * b).sum((2, 3))
-    rows = a.reshape(-1, 1, _map_size(a))  # (N * C, 1, H * W)
-    columns = b.reshape(-1, 1, _map_size(b)).mT  # (N * C, H * W, 1); as a view of rows four times as fast
-    with torch.autocast("cpu", enabled=False):
-        return torch.bmm(rows, columns).view(a.shape[:2])
+    n_maps = a.shape[0] * a.shape[1]
+    rows = a.reshape(n_maps, 1, -1)  # (N * C, 1, H * W)
+    columns = b.reshape(n_maps, 1, -1).mT  # (N * C, H * W, 1); as a view of rows, four times as fast
+    sums = a.new_empty(n_maps, 1, 1)
+    return torch.bmm(rows, columns, out=sums).view(a.shape[:2])  # with `out`, autocast leaves it alone

@@ -42,7 +42,7 @@ class Norm(nn.Module):
             means of a single value.
     """
 
-    pool: ClassVar[staticmethod[[Tensor], Tensor]]
+    pool: ClassVar["staticmethod[[Tensor], Tensor]"]
     groups = 1
 
     def __init__(self, channels: int, eps: float = 1e-5) -> None:

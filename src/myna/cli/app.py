@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 
-import click
 import typer
 
 from myna import __version__
 from myna.cli import math, study
 from myna.errors import UserError
+
+# click's UsageError, or that of the copy of click inside newer versions of typer.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 
 app = typer.Typer(
     name="myna",
@@ -36,11 +38,12 @@ def run() -> int:
     except UserError as error:
         print(f"myna: {error}", file=sys.stderr)  # noqa: T201
         return 2
-    except click.ClickException as error:
-        place = f" ({error.ctx.command_path} --help)" if isinstance(error, click.UsageError) and error.ctx else ""
-        print(f"myna: {error.format_message()}{place}", file=sys.stderr)  # noqa: T201
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        place = f" ({context.command_path} --help)" if context else ""
+        print(f"myna: {error.format_message()}{place}", file=sys.stderr)  # type: ignore[attr-defined]  # noqa: T201
         return 2
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         return 130
     except BrokenPipeError:
         # The reader of our output has seen enough (`myna ... | head`).

@@ -23,7 +23,6 @@ def data(data: Data = None, as_json: Json = False) -> None:
     """
     from myna.cli.tables import print_facts
     from myna.mathqa.splits import describe, load_splits
-    from myna.mathqa.splits import load_splits
 
     facts = describe(load_splits(data))
     if as_json:
@@ -105,3 +104,20 @@ def evaluate(
         typer.echo(json.dumps(scores, indent=2))
     else:
         print_scores(f"{folder} on {split} of {splits.source}; beam {beam}, {search}", scores)
+
+
+@app.command()
+def ship(
+    run: Annotated[str, typer.Argument(help="A finished run's name or folder.")],
+    destination: Annotated[Path, typer.Argument(help="The model folder to write, such as models/math/lstm_lstm.")],
+    data: Data = None,
+) -> None:
+    """Write a run's best model in half precision, with a card of what it scores.
+
+    Example: myna math ship lstm_lstm models/math/lstm_lstm
+    """
+    from myna import runs
+    from myna.mathqa.shipping import ship as write
+    from myna.mathqa.splits import load_splits
+
+    write(runs.find(run), destination, load_splits(data))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -110,11 +111,12 @@ def load_state(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; the run has no checkpoint to resume from")
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of torch, before it refuses a file
+            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise UserError(f"{path}: not a checkpoint of Myna: it is broken, or reading it could run code") from None
     except Exception as error:  # a broken file fails in whatever way its wrong bytes lead to
-        raise UserError(f"{path}: a broken checkpoint, or none: {type(error).__name__}") from None
+        raise UserError(f"{path}: not a checkpoint of Myna, or a broken one: {type(error).__name__}") from None
     if not isinstance(state, dict):
         raise UserError(f"{path}: not a checkpoint: holds a {type(state).__name__}")
     return state

@@ -330,9 +330,12 @@ def start_accelerator(precision: str) -> Accelerator:
     # Accelerate keeps one state a process, and would refuse a second training of another precision.
     AcceleratorState._reset_state()
     try:
-        return Accelerator(mixed_precision=precision)
+        accelerator = Accelerator(mixed_precision=precision)
     except ValueError as error:
         raise UserError(f"training.precision: {precision} does not work here: {error}") from None
+    if precision != "no" and not accelerator.native_amp and accelerator.is_main_process:
+        console.print(f"training.precision: {accelerator.device} has no {precision}; training in single precision")
+    return accelerator
 
 
 def split(examples: Sequence[int], n_parts: int) -> list[Sequence[int]]:

@@ -42,9 +42,7 @@ def assess(
     texts = [problem.text for problem in problems]
     started = time.monotonic()
     with progress(title, len(texts)) as tick:
-        found = predict(
-            model.translator, model.vocabularies, texts, beam_size=beam_size, search=search, tick=tick
-        )
+        found = predict(model.translator, model.vocabularies, texts, beam_size=beam_size, search=search, tick=tick)
     seconds = time.monotonic() - started
     predicted = [programs[0].text if programs else "" for programs in found]
     write_json(output, as_items(problems, predicted))

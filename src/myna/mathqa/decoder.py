@@ -138,7 +138,7 @@ class LSTMDecoder(nn.Module):
         return extended.scatter_add(2, index, scores.to(extended.dtype))[:, :, :-1]
 
     def _attend(self, hidden: Tensor, memory: Memory) -> Tensor:
-        """Return what makes the prediction, (N, T, H): the attentional vector, or the state itself."""
+        """Return the vector (N, T, H) that makes the prediction: the context and the state (N, T, H), combined."""
         if self.attention is None:
             context = memory[0].expand(-1, hidden.shape[1], -1)
         else:

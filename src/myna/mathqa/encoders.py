@@ -107,7 +107,7 @@ class BiLSTMEncoder(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, words: Tensor, lengths: Tensor) -> Encoded:
-        """Encode ids (N, S) of which the first `lengths` (N,) are words."""
+        """Encode ids (N, S) of which the first `lengths` (N,) are words and the rest <pad>."""
         lengths = lengths.to(words.device).unsqueeze(1)  # (N, 1)
         positions = torch.arange(words.shape[1], device=words.device)  # (S,)
         mask = positions < lengths  # (N, S)

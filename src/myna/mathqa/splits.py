@@ -22,7 +22,7 @@ class Splits:
     """Problems to train, to choose and to report on.
 
     Attributes:
-        source: where they come from, for people.
+        source: what they are, for people; names no folder of this machine.
         is_generated: whether they are a stand-in for the real data.
     """
 
@@ -60,7 +60,8 @@ def load_splits(option: Path | None = None) -> Splits:
     if missing:
         raise UserError(f"{missing[0]}: no such file; expected the course's train.json, dev.json and test.json there")
     train, dev, test = (read_problems(split_path(folder, split)) for split in SPLITS)
-    return Splits(train, dev, test, f"the data in {folder / 'mathqa'}")
+    counts = " / ".join(f"{len(problems):,}" for problems in (train, dev, test))
+    return Splits(train, dev, test, f"the word problems found in mathqa/ ({counts})")
 
 
 def describe(splits: Splits) -> dict[str, Any]:

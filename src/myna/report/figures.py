@@ -133,8 +133,10 @@ def _draw_curves(
         epochs, values = zip(*curve.points, strict=True)
         size = 3.5 if len(epochs) <= 40 else 2
         axes.plot(epochs, values, color=colour, linewidth=1.5)
-        marks = {"marker": _MARKERS[i % len(_MARKERS)], "markersize": size, "markeredgewidth": 0}
-        axes.plot(epochs, values, color=colour, linestyle="none", gid=gid, clip_on=False, **marks)
+        markers = axes.plot(
+            epochs, values, _MARKERS[i % len(_MARKERS)], color=colour, markersize=size, markeredgewidth=0
+        )
+        markers[0].set(gid=gid, clip_on=False)
         points[gid] = [f"{curve.label}, epoch {epoch:g}: {_plain(value)}{unit}" for epoch, value in curve.points]
         ends.append((_shorten(curve.label), values[-1], colour))
     for label, value in levels:
@@ -157,11 +159,12 @@ def _label_ends(axes: Axes, ends: list[tuple[str, float, str]], top: float) -> N
         heights[i] = min(heights[i], ceiling)
         ceiling = heights[i] - gap
     for (label, _, colour), height in zip(ends, heights, strict=True):
-        place = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points", "xytext": (6, 0)}
         axes.annotate(
             label,
             (1, height),
-            **place,
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
             va="center",
             color=colour,
             fontsize=_FONT_SIZE,

@@ -105,8 +105,8 @@ def _describe_failures(results: Results) -> list[str]:
         if failures and n:
             reason, count = max(failures.items(), key=lambda item: item[1])
             sentences.append(
-                f"{sum(failures.values()):,} of {n:,.0f} programs of {line.title}{_in_brackets(line.search)} have no value"
-                f" on {split}; the most frequent reason: {reason} ({count:,})."
+                f"{sum(failures.values()):,} of {n:,.0f} programs of {line.title}{_in_brackets(line.search)} have no"
+                f" value on {split}; the most frequent reason: {reason} ({count:,})."
             )
     for line in _complete(chosen_lines(results, split)):
         other_way = round(_percent(line, _EXEC) - _percent(line, _EM), 1)
@@ -136,8 +136,9 @@ def _describe_learning(results: Results) -> list[str]:
             gain = round(in_percent(scores[-1][1]) - in_percent(scores[-4][1]), 1)
             trend = "had levelled off" if abs(gain) < _LEVEL_GAIN else "was still rising" if gain > 0 else "was falling"
             sentences.append(
-                f"The greedy dev EM of {title} is best in epoch {epoch:g} of {scores[-1][0]:g} ({in_percent(best):.1f});"
-                f" it moved by {gain:+.1f} points over the last three evaluations, so it {trend}."
+                f"The greedy dev EM of {title} is best in epoch {epoch:g} of {scores[-1][0]:g} "
+                f"({in_percent(best):.1f}); it moved by {gain:+.1f} points over the last three evaluations,"
+                f" so it {trend}."
             )
     return sentences
 

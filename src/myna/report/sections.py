@@ -81,7 +81,7 @@ def build_report(results: Results) -> Report:
     Raises:
         ValueError: there are no sections for this kind of study.
     """
-    study = results.get("study", "math")
+    study = as_text(results.get("study")) or "math"
     if study not in SECTIONS:
         raise ValueError(f"study: {study!r}; choices: {', '.join(SECTIONS)}")
     sections = tuple(section for build in SECTIONS[study] if (section := build(results)) is not None)
@@ -166,8 +166,8 @@ def _build_cost(results: Results) -> Section | None:
 def _build_reproduction(results: Results) -> Section:
     intro = Paragraph("The whole study, with this report at its end, is made by one command:")
     missing = [] if results.get("environment") else [Missing("the versions and the machine", study_command(results))]
-    blocks = [intro, Command(study_command(results)), make_run_table(results), make_environment_table(results)]
-    return _collect("reproduce", "How to reproduce", blocks, missing)
+    tables = make_run_table(results), make_environment_table(results)
+    return _collect("reproduce", "How to reproduce", (intro, Command(study_command(results)), *tables), missing)
 
 
 SECTIONS: dict[str, tuple[Callable[[Results], Section | None], ...]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +11,7 @@ from myna.report.document import (
     NOTHING,
     Cell,
     Column,
+    Mark,
     Row,
     Table,
     number_cell,
@@ -249,26 +250,30 @@ def make_environment_table(results: Results) -> Table | None:
     return Table("environment", "Versions and machine", "", columns, rows) if rows else None
 
 
-def mark_best(columns: Sequence[Column], rows: Iterable[Row]) -> tuple[Row, ...]:
+def mark_best(columns: Sequence[Column], rows: Sequence[Row]) -> tuple[Row, ...]:
     """Mark the best cells of each column that has a good end, as shown: equal figures share the mark.
 
     Where the best is not a trained model's, the best of those is marked too. A column that has one figure,
     or the same in every row, has no best.
     """
-    table = [list(row.cells) for row in rows]
-    kinds = [row.kind for row in rows]
+    marked = [list(row.cells) for row in rows]
+    runs = [cells for cells, row in zip(marked, rows, strict=True) if row.kind == "run"]
     for index, column in enumerate(columns):
-        if not column.best:
-            continue
-        values = [cells[index].value for cells in table]
-        for mark, allowed in (("best_run", {"run"}), ("best", set(kinds))):
-            pool = [v for v, kind in zip(values, kinds, strict=True) if isinstance(v, int | float) and kind in allowed]
-            if len(set(pool)) > 1:
-                best = max(pool) if column.best == "high" else min(pool)
-                for cells, kind in zip(table, kinds, strict=True):
-                    if kind in allowed and cells[index].value == best:
-                        cells[index] = replace(cells[index], mark=mark)
-    return tuple(Row(tuple(cells), kind) for cells, kind in zip(table, kinds, strict=True))
+        if column.best:
+            _mark_column(runs, index, column, "best_run")
+            _mark_column(marked, index, column, "best")
+    return tuple(Row(tuple(cells), row.kind) for cells, row in zip(marked, rows, strict=True))
+
+
+def _mark_column(rows: Sequence[list[Cell]], index: int, column: Column, mark: Mark) -> None:
+    """Mark the best cells of one column, in place."""
+    values = [cells[index].value for cells in rows]
+    figures = [value for value in values if isinstance(value, int | float)]
+    if len(set(figures)) > 1:
+        best = max(figures) if column.best == "high" else min(figures)
+        for cells, value in zip(rows, values, strict=True):
+            if value == best:
+                cells[index] = replace(cells[index], mark=mark)
 
 
 def _finish(table: Table) -> Table:

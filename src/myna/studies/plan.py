@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
@@ -16,7 +16,7 @@ class StudyRun(Section):
 
     config: str = Field(description="a TOML file, relative to the study's")
     label: str = Field("", description="name in tables; else the config's name")
-    seeds: Annotated[list[NonNegativeInt], Field(min_length=1)] = [0]
+    seeds: list[NonNegativeInt] = Field([0], min_length=1, description="a run for each")
     set: list[str] = Field([], description="overrides, such as 'teacher_forcing.ratio=0.3'")
 
 
@@ -26,10 +26,10 @@ class StudyConfig(Section):
     study: Literal["math"] = "math"
     name: str = Field(pattern=r"^[\w.-]+$", description="folder of the results")
     title: str = Field(description="headline of the report")
-    runs: Annotated[list[StudyRun], Field(min_length=1)]
-    splits: list[Literal["dev", "test"]] = ["dev", "test"]
-    beam_sizes: list[PositiveInt] = [10]
-    searches: list[Literal["plain", "grammar", "execution"]] = ["plain", "grammar", "execution"]
+    runs: list[StudyRun] = Field(min_length=1)
+    splits: list[Literal["dev", "test"]] = Field(["dev", "test"], description="measured on")
+    beam_sizes: list[PositiveInt] = Field([10], description="measured at")
+    searches: list[Literal["plain", "grammar", "execution"]] = Field(["plain", "grammar", "execution"])
 
 
 @dataclass(frozen=True)
@@ -78,10 +78,16 @@ def expand(path: Path, overrides: list[str]) -> tuple[StudyConfig, list[PlannedR
         config = path.parent / run.config
         # Names the run after everything that makes it differ from its config.
         base = load(MathConfig, config, run.set)
-        suffix = "".join("-" + override.rpartition(".")[2].replace("=", "-") for override in run.set)
+        suffix = "".join(f"-{_short(override)}" for override in run.set)
         for seed in run.seeds:
             name = f"{base.name}{suffix}-seed{seed}"
             settings = (*run.set, *overrides, f"training.seed={seed}", f"name={name}")
             planned.append(PlannedRun(name, run.label or base.name + suffix, seed, config, settings))
             load(MathConfig, config, settings)
     return study, planned
+
+
+def _short(override: str) -> str:
+    """Return "ratio-0.3" for "teacher_forcing.ratio=0.3"."""
+    key, _, value = override.partition("=")
+    return f"{key.rpartition('.')[2]}-{value}".replace('"', "").replace(" ", "")

@@ -41,7 +41,7 @@ def run_study(path: Path, data: Path | None, workers: int, overrides: list[str])
     splits = load_splits(data)
     console.print(f"{study.title}: {len(planned)} runs on {splits.source}", markup=False)
     _train_all([run for run in planned if not runs.is_finished(runs.runs_folder() / run.name)], data, workers)
-    index = NeighbourIndex([problem for problem in splits.train])
+    index = NeighbourIndex(splits.train)
     results = {
         "study": study.study,
         "name": study.name,
@@ -102,7 +102,7 @@ def _start(run: PlannedRun, data: Path | None, environment: dict[str, str]) -> s
 def _tick_epochs(waiting: Sequence[PlannedRun], counted: int, tick: Tick) -> int:
     """Tell the progress bar of epochs that have ended; return how many."""
     folders = [runs.runs_folder() / run.name for run in waiting]
-    ended = sum(line["split"] == "train" for folder in folders for line in runs.read_metrics(folder))
+    ended: int = sum([line["split"] == "train" for folder in folders for line in runs.read_metrics(folder)])
     if ended > counted:
         tick(ended - counted)
     return ended - counted
@@ -161,8 +161,10 @@ def _measure_baseline(name: str, study: StudyConfig, splits: Splits, index: Neig
     """Score a baseline as if it were a run."""
     predict = BASELINES[name](index)
     scores = {
-        split: [{"beam_size": None, "search": None, "problems_per_second": None}
-                | evaluate(splits.named(split), [predict(mask(p.text)) for p in splits.named(split)], index)]
+        split: [
+            {"beam_size": None, "search": None, "problems_per_second": None}
+            | evaluate(splits.named(split), [predict(mask(p.text)) for p in splits.named(split)], index)
+        ]
         for split in study.splits
     }
     return {"name": name, "label": name, "scores": scores}

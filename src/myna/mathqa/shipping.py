@@ -1,0 +1,110 @@
+"""Making a model to ship from a finished run: half-precision weights, and a card that says what they can do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from myna import runs
+from myna.config import save
+from myna.engine.checkpoint import WEIGHTS, replace_folder, save_weights
+from myna.errors import UserError
+from myna.files import read_json, write_json, write_text
+from myna.mathqa.assessment import assess
+from myna.mathqa.baselines import NeighbourIndex
+from myna.mathqa.prediction import SEARCHES
+from myna.mathqa.splits import Splits
+from myna.mathqa.task import VOCABULARIES, MathModel
+
+CARD = "README.md"
+SCORES = "scores.json"
+BEAM_SIZE = 10
+
+
+def ship(run: Path, destination: Path, splits: Splits) -> None:
+    """Write the best model of a finished run as a model folder, measure what was written, and write its card.
+
+    Args:
+        run: folder of a finished run.
+        destination: the model folder; replaced as a whole.
+        splits: the data on which the card's figures are measured.
+
+    Raises:
+        UserError: the run is not finished.
+    """
+    if not runs.is_finished(run):
+        raise UserError(f"{run}: this run is not finished; go on with it first (--resume)")
+    model = MathModel.load(run)
+
+    def write(folder: Path) -> None:
+        save(model.config, folder / runs.CONFIG)
+        model.vocabularies.save(folder / VOCABULARIES)
+        save_weights(folder / WEIGHTS, model.translator.state_dict(), half=True)
+
+    replace_folder(destination, write)
+    shipped = MathModel.load(destination)
+    index = NeighbourIndex(splits.train)
+    scores: dict[str, dict[str, Any]] = {}
+    for split in ("dev", "test"):
+        scores[split] = {}
+        for search in SEARCHES:
+            title = f"{destination.name}, {split}, beam {BEAM_SIZE}, {search}"
+            output = run / f"shipped-{split}-{BEAM_SIZE}-{search}.json"
+            scores[split][search] = assess(
+                shipped, splits.named(split), index, title=title, beam_size=BEAM_SIZE, search=search, output=output
+            )
+    write_json(destination / SCORES, scores)
+    write_text(destination / CARD, _card(run, destination, shipped, splits, scores))
+
+
+def _card(run: Path, destination: Path, model: MathModel, splits: Splits, scores: dict[str, dict[str, Any]]) -> str:
+    """Write the card: what the model is, what made it, what it scores."""
+    summary, environment = read_json(run / runs.SUMMARY), read_json(run / runs.ENVIRONMENT)
+    section = model.config.training
+    size = (destination / WEIGHTS).stat().st_size / 1e6
+    lines = [
+        f"# {model.config.model.type}",
+        "",
+        "Turns a word problem into a program of MathQA's operation language.",
+        "",
+        f"- Made by: `{environment['command']}`",
+        f"- Source: {environment['commit']}; torch {environment['packages']['torch']}, Python {environment['python']}",
+        f"- Data: {splits.source}: {len(splits.train):,} training problems; epoch chosen on {len(splits.dev):,} of dev",
+        f"- Seed: {section.seed}; epochs: {section.epochs}; {summary['minutes']:.0f} minutes on one core",
+        f"- Size: {summary['n_parameters']:,} parameters, {size:.1f} MB in half precision",
+        f"- Teacher forcing: ratio {model.config.teacher_forcing.ratio}, {model.config.teacher_forcing.form} form",
+        "",
+        f"Scores at beam {BEAM_SIZE}, in percent, of these half-precision weights (EM: exact match, one closing `|` "
+        "dropped from each side; Exec: the program's value is within 2 % of the answer; seen, novel and far as in "
+        "docs/findings.md):",
+        "",
+        "| split | search | EM (95 %) | Exec (95 %) | token match | seen EM / Exec | novel EM / Exec | far EM / Exec |",
+        "|---|---|---|---|---|---|---|---|",
+        *(_row(split, search, score) for split, by_search in scores.items() for search, score in by_search.items()),
+        "",
+        f"The same figures again: `myna math eval {destination} --split test --beam {BEAM_SIZE} --search plain --json`",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _row(split: str, search: str, score: dict[str, Any]) -> str:
+    """Return one row of the card's table."""
+
+    def pair(group: str) -> str:
+        part = score.get(group)
+        return f"{100 * part['exact_match']:.1f} / {100 * part['execution_accuracy']:.1f}" if part else "-"
+
+    def with_interval(key: str) -> str:
+        low, high = score["intervals"][key]
+        return f"{100 * score[key]:.1f} ({100 * low:.1f} to {100 * high:.1f})"
+
+    cells = [
+        split,
+        search,
+        with_interval("exact_match"),
+        with_interval("execution_accuracy"),
+        f"{100 * score['token_match']:.1f}",
+        *(pair(group) for group in ("seen", "novel", "far")),
+    ]
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,67 @@
+import json
+
+import pytest
+
+from myna import runs
+from myna.errors import UserError
+from myna.report.render import render
+from myna.studies.run import run_study
+
+TINY = """
+name = "tiny"
+[data]
+limit = 40
+[model]
+glove = "none"
+learned_size = 8
+encoder_size = 8
+decoder_size = 16
+token_size = 8
+[training]
+epochs = 1
+"""
+STUDY = """
+name = "small"
+title = "A small study"
+splits = ["test"]
+beam_sizes = [2]
+searches = ["plain"]
+[[runs]]
+config = "tiny.toml"
+seeds = [0, 1]
+"""
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MYNA_DATA", raising=False)
+    monkeypatch.setenv("MYNA_RUNS", str(tmp_path / "runs"))
+    (tmp_path / "tiny.toml").write_text(TINY)
+    (tmp_path / "small.toml").write_text(STUDY)
+    return tmp_path / "small.toml"
+
+
+@pytest.mark.slow
+def test_a_study_trains_measures_and_reports_and_does_nothing_twice(study):
+    folder = run_study(study, None, 2, [])
+    results = json.loads((folder / "results.json").read_text())
+    assert [run["name"] for run in results["runs"]] == ["tiny-seed0", "tiny-seed1"]
+    assert results["is_generated"] is True
+    assert {row["name"] for row in results["baselines"]} == {"look-up", "nearest neighbour"}
+    for row in (*results["runs"], *results["baselines"]):
+        assert row["scores"]["test"][0]["n"] == 150
+    trained = runs.runs_folder() / "tiny-seed0" / "last" / "model.safetensors"
+    before = trained.stat().st_mtime_ns
+    again = json.loads((run_study(study, None, 2, []) / "results.json").read_text())
+    assert trained.stat().st_mtime_ns == before
+    assert again["runs"] == results["runs"]
+    report = render(results, folder).read_text()
+    assert "GENERATED" in report
+    assert "tiny" in report
+
+
+@pytest.mark.slow
+def test_a_training_that_fails_names_its_log(study):
+    with pytest.raises(UserError, match=r"(?s)tiny-seed0.*train\.log"):
+        run_study(study, None, 2, ["training.optimizer.learning_rate=1e30", "training.optimizer.clip_norm=0"])
