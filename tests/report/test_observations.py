@@ -42,6 +42,13 @@ def test_search_is_chosen_on_dev_even_where_test_would_choose_another(results: R
     assert "lstm_lstm_attn (plain, beam 10; chosen on dev)" in standing(results)
 
 
+def test_without_dev_the_most_guided_search_speaks_for_a_run(results: Results) -> None:
+    # The grammar alone scores best on test, so this choice owes nothing to test.
+    for entry in results["runs"] + results["baselines"]:
+        del entry["scores"]["dev"]
+    assert "On test, lstm_lstm_attn (grammar + execution, beam 10) leads" in standing(results)
+
+
 @pytest.mark.parametrize(("low", "verdict"), [(0.431, "do not overlap"), (0.43, "overlap, so the intervals alone")])
 def test_overlap_is_judged_by_the_intervals(results: Results, low: float, verdict: str) -> None:
     # The grammar line of the other model reaches up to 0.43.

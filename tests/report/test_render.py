@@ -194,6 +194,22 @@ def test_missing_scores_and_baselines_name_the_command_of_the_study(results: Res
     assert missing_items(results) == [("scores", what, results["command"])]
 
 
+def test_a_split_that_the_study_does_not_measure_names_another_command(results: Results) -> None:
+    for entry in results["runs"] + results["baselines"]:
+        del entry["scores"]["test"]
+    command = "myna math eval small-lstm_lstm --split test --beam 10"
+    assert missing_items(results) == [("scores", "scores on test, here of one run", command)]
+
+
+def test_a_study_without_scores_names_its_own_command(results: Results) -> None:
+    for entry in results["runs"] + results["baselines"]:
+        entry["scores"] = {}
+    items = missing_items(results)
+    assert [section for section, _, _ in items] == ["summary", "scores"]
+    assert {command for _, _, command in items} == {results["command"]}
+    assert "the scores of lstm_lstm on test; the scores of lstm_lstm on dev" in items[1][1]
+
+
 def test_missing_parts_are_shown(results: Results, tmp_path: Path) -> None:
     del results["facts"]
     html, markdown = render_both(results, tmp_path)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import mean
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -87,7 +88,9 @@ def draw_dev_figure(results: Results) -> Figure | None:
             panels.append(_draw_curves(f"dev-{_slug(measure)}", title, "% of the dev problems", curves, 100, levels))
     if not panels:
         return None
-    caption = "Each epoch's model, decoded greedily. Dashed: the baselines, which learn nothing."
+    caption = "Each epoch's model, decoded greedily." + (
+        " Dashed: the baselines, which learn nothing." if baselines else ""
+    )
     return Figure("dev-curves", "Scores on dev by epoch", caption, tuple(panels))
 
 
@@ -101,10 +104,10 @@ def draw_subset_figure(results: Results, split: str) -> Figure | None:
         _draw_dots(f"subsets-{_slug(m)}", title, f"% of the {split} problems of each kind", lines, m)
         for m, title in _MEASURES.items()
     )
-    chosen_on = "dev" if is_chosen_on_dev(results) else split
+    search = "the search that is best for it on dev" if is_chosen_on_dev(results) else "its most guided search"
     caption = (
         "Seen: the masked text is also in training. Novel: it is not. Far: nothing in training is near."
-        f" Each run with the search that is best for it on {chosen_on}."
+        f" Each trained model with {search}."
     )
     return Figure("subsets", f"Seen, novel and far problems of {split}", caption, panels)
 
@@ -149,15 +152,7 @@ def _draw_curves(
 def _label_ends(axes: Axes, ends: list[tuple[str, float, str]], top: float) -> None:
     """Write each label beside the end of its line, and labels that would touch a little apart."""
     ends = sorted(ends, key=lambda end: end[1])
-    gap = 0.075 * top
-    heights: list[float] = []
-    for _, value, _ in ends:
-        heights.append(max(value, heights[-1] + gap) if heights else value)
-    # What was pushed over the top comes down again, and takes its neighbours with it.
-    ceiling = top
-    for i in reversed(range(len(heights))):
-        heights[i] = min(heights[i], ceiling)
-        ceiling = heights[i] - gap
+    heights = spread_out([value for _, value, _ in ends], gap=0.075 * top)
     for (label, _, colour), height in zip(ends, heights, strict=True):
         axes.annotate(
             label,
@@ -171,6 +166,23 @@ def _label_ends(axes: Axes, ends: list[tuple[str, float, str]], top: float) -> N
             parse_math=False,
             annotation_clip=False,
         )
+
+
+def spread_out(values: Sequence[float], gap: float) -> list[float]:
+    """Move values that lie closer than `gap` apart, each group about its own middle.
+
+    Args:
+        values: in rising order.
+        gap: least distance between two of the results.
+    """
+    groups: list[list[float]] = []
+    for value in values:
+        groups.append([value])
+        # Groups of n and m labels need (n + m) / 2 gaps between their middles.
+        while len(groups) > 1 and mean(groups[-1]) - mean(groups[-2]) < gap * (len(groups[-1]) + len(groups[-2])) / 2:
+            last = groups.pop()
+            groups[-1] += last
+    return [mean(group) + gap * (i - (len(group) - 1) / 2) for group in groups for i in range(len(group))]
 
 
 def _draw_dots(name: str, title: str, axis_title: str, lines: Sequence[Line], measure: str) -> Panel:
@@ -239,8 +251,9 @@ def _make_axes(height: float, *, left: float = 0.45, right: float, top: float = 
 
 
 def _shorten(label: str) -> str:
-    """Cut a label that would leave no room for its line."""
-    return label if len(label) <= _LONGEST_LABEL else label[: _LONGEST_LABEL - 1] + "…"
+    """Cut the middle out of a label that would leave no room for its line: labels differ most at their ends."""
+    half = _LONGEST_LABEL // 2
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: half - 1]}…{label[-half:]}"
 
 
 def _plain(value: float) -> str:

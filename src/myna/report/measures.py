@@ -136,20 +136,22 @@ def lines_of(results: Results, split: str) -> list[Line]:
 
 
 def is_chosen_on_dev(results: Results) -> bool:
-    """Return whether every run with scores on test has some on dev too, to choose its search by."""
-    return all(scores_of(run, "dev") for run in runs_of(results) if scores_of(run, "test"))
+    """Return whether every run that has scores has some on dev, to choose its search by."""
+    on_dev = set(_lines_by_run(results, "dev"))
+    return bool(on_dev) and set(_lines_by_run(results, "test")) <= on_dev
 
 
 def chosen_lines(results: Results, split: str) -> list[Line]:
-    """Return one line for each run: that of the search which is best on dev, by exact match, then execution.
+    """Return one line for each run, whose search was not chosen by its scores on test.
 
-    A run without dev scores is represented by its best line on the split itself.
+    It is the search that is best on dev, by exact match, then execution accuracy. Where a run has no scores
+    on dev, it is for all runs the most guided search, at the assignment's beam size of 10 if there is one.
     """
-    on_dev = _lines_by_run(results, "dev")
+    on_dev = _lines_by_run(results, "dev") if is_chosen_on_dev(results) else {}
     chosen = []
     for title, lines in _lines_by_run(results, split).items():
-        search = max(on_dev.get(title, lines), key=_quality).search
-        chosen.append(next((line for line in lines if line.search == search), max(lines, key=_quality)))
+        search = max(on_dev[title], key=_quality).search if title in on_dev else ""
+        chosen.append(next((line for line in lines if line.search == search), max(lines, key=_guidance)))
     return chosen
 
 
@@ -163,8 +165,15 @@ def _lines_by_run(results: Results, split: str) -> dict[str, list[Line]]:
 
 
 def _quality(line: Line) -> tuple[float, float]:
-    """Return what a search is chosen by."""
+    """Return what a search is chosen by on dev."""
     return line.share("exact_match") or 0.0, line.share("execution_accuracy") or 0.0
+
+
+def _guidance(line: Line) -> tuple[bool, int]:
+    """Return what a search is chosen by without dev."""
+    names = list(SEARCHES)
+    name = as_text(line.score.get("search"))
+    return line.score.get("beam_size") == 10, names.index(name) if name in names else -1
 
 
 def failures_of(line: Line) -> dict[str, int]:

@@ -154,8 +154,7 @@ _TOPICS: dict[str, Callable[[Results], list[str]]] = {
 def _name_leader(results: Results, ranked: Sequence[Line], split: str) -> str:
     """Say which model has the highest exact match, and whether execution accuracy agrees."""
     leader = ranked[0]
-    how = "chosen on dev" if split == "test" and is_chosen_on_dev(results) else f"its best on {split}"
-    search = _in_brackets(leader.search and f"{leader.search}; {how}")
+    search = _in_brackets(leader.search + ("; chosen on dev" if leader.search and is_chosen_on_dev(results) else ""))
     figures = f"EM {_figure(leader, _EM)} and Exec {_figure(leader, _EXEC)}"
     if len(ranked) == 1:
         return f"On {split}, {leader.title}{search} reaches {figures}."

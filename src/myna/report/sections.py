@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 
 from myna.report.document import (
@@ -25,6 +26,7 @@ from myna.report.measures import (
     as_number,
     as_text,
     baselines_of,
+    lines_of,
     run_command,
     runs_of,
     scores_of,
@@ -48,7 +50,7 @@ _TERMS = (
     ("Exact match (EM)", "The predicted program is the reference program, text for text, once a closing | is dropped."),
     (
         "Raw exact match",
-        "The same without dropping it: a third of the references lack the last |, and none can know which.",
+        "The same without dropping it. In the course's data a third of the references lack the last |.",
     ),
     ("Execution accuracy (Exec)", "The predicted program runs, and its value is within 2 % of the answer."),
     (
@@ -110,7 +112,7 @@ def _build_summary(results: Results) -> Section:
 
 def _build_data(results: Results) -> Section:
     source = as_text(results.get("source"))
-    blocks: list[Block] = [Paragraph(f"Problems from {source}.")] if source else []
+    blocks: list[Block] = [Paragraph(f"Source: {source}.")] if source else []
     blocks += make_fact_tables(results) or [Missing("the facts of the data", study_command(results))]
     return Section("data", "Data", tuple(blocks), "2.1")
 
@@ -205,12 +207,19 @@ def _missing_scores(results: Results) -> list[Missing]:
     command = study_command(results)
     runs, baselines = runs_of(results), baselines_of(results)
     missing = [] if baselines else [Missing("the baselines", command)]
+    measured = [split for split in SPLITS if lines_of(results, split)] or SPLITS
     for entry, title in zip([*runs, *baselines], titles_of(runs) + titles_of(baselines), strict=True):
-        for split in SPLITS:
+        for split in measured:
             scores = scores_of(entry, split)
             if not scores:
                 missing.append(Missing(f"the scores of {title} on {split}", command))
             absent = [s for s in SUBSETS if scores and not all(as_mapping(score.get(s)) for score in scores)]
             if absent:
                 missing.append(Missing(f"the {', '.join(absent)} scores of {title} on {split}", command))
+    for split in set(SPLITS) - set(measured):
+        # The study does not ask for this split, so its own command would not measure it.
+        name = shlex.quote(as_text(runs[0].get("name"))) if runs else "RUN"
+        missing.append(
+            Missing(f"scores on {split}, here of one run", f"myna math eval {name} --split {split} --beam 10")
+        )
     return missing
