@@ -53,7 +53,7 @@ class Trainee:
         if variant.startswith("torch "):
             for layer in self.model.modules():
                 if isinstance(layer, Layer):
-                    layer.norm = COUNTERPARTS[name](layer.conv.out_channels)
+                    layer.norm = COUNTERPARTS[name](layer.norm.weight.numel())
         self.optimizer = torch.optim.SGD(self.model.parameters(), lr=1e-3, momentum=0.9)
         self.photos = torch.randn(n_photos, 3, size, size)
         self.class_ids = torch.randint(N_CLASSES, (n_photos,))
@@ -135,11 +135,9 @@ def print_table(times: dict[str, list[tuple[float, float]]], memory: dict[str, f
                 f"{peak / their_megabytes:.3f}" if peak and their_megabytes else "-",
             )
         )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(head))]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
-        print(
-            "  ".join(cell.rjust(width) if i else cell.ljust(width) for i, (cell, width) in enumerate(zip(row, widths)))
-        )
+        print("  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)))
 
 
 def main() -> None:

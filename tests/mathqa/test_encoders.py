@@ -11,8 +11,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from myna.config import OptimizerSection
 from myna.engine.optim import build_optimizer
+from myna.mathqa.batches import pad
 from myna.mathqa.encoders import BiLSTMEncoder, WordEmbedding
-from myna.mathqa.problems import pad
 
 N_WORDS, N_TOKENS = 12, 5
 COPIED = torch.full((N_WORDS,), N_TOKENS).index_fill(0, torch.tensor([7, 9]), 4)

@@ -10,7 +10,7 @@ import torch
 from myna.errors import UserError
 from myna.mathqa import glove
 from myna.mathqa.glove import load_glove
-from myna.mathqa.problems import SPECIAL_TOKENS
+from myna.mathqa.vocabulary import SPECIAL_TOKENS
 
 
 def write(path: Path, text: str) -> Path:

@@ -14,10 +14,11 @@ from myna.mathqa.language.execute import execute_text
 from myna.mathqa.language.numbers import find_numbers
 from myna.mathqa.language.program import from_tokens
 from myna.mathqa.prediction import SEARCHES, Prediction, predict
-from myna.mathqa.problems import END, START, Vocabularies, mask
+from myna.mathqa.problems import mask
 from myna.mathqa.splits import generate_splits
 from myna.mathqa.task import build_translator
 from myna.mathqa.translator import Translator
+from myna.mathqa.vocabulary import END, START, Vocabularies
 
 KINDS = [
     {"type": "lstm_lstm"},

@@ -15,30 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myna.errors import UserError
+from myna.mathqa.batches import Example, batches_by_length, collate, encode, fold, padding_ratio
 from myna.mathqa.language.numbers import find_numbers
 from myna.mathqa.language.program import join_tokens
-from myna.mathqa.problems import (
-    END,
-    PAD,
-    SPECIAL_TOKENS,
-    START,
-    UNKNOWN,
-    Example,
-    Problem,
-    Vocabularies,
-    Vocabulary,
-    as_items,
-    batches_by_length,
-    collate,
-    encode,
-    fold,
-    mask,
-    mask_with_numbers,
-    padding_ratio,
-    program_tokens,
-    read_problems,
-    split_path,
-)
+from myna.mathqa.problems import Problem, as_items, mask, mask_with_numbers, program_tokens, read_problems, split_path
+from myna.mathqa.vocabulary import END, PAD, SPECIAL_TOKENS, START, UNKNOWN, Vocabularies, Vocabulary
 
 
 @pytest.mark.parametrize(
@@ -252,11 +233,18 @@ def test_batches_depend_on_seed_and_epoch_alone() -> None:
         assert {frozenset(group) for group in other} != {frozenset(group) for group in first}
 
 
-def test_batches_come_in_a_mixed_order() -> None:
+def test_short_and_long_batches_come_in_a_mixed_order() -> None:
     examples = make_examples(640)
-    longest = [max(len(examples[i].words) for i in group) for group in batches_by_length(examples, 16, 0, 0)]
-    rises = sum(a < b for a, b in itertools.pairwise(longest))
-    assert 10 < rises < 30
+    leads = {"words": 0.0, "tokens": 0.0}  # how much longer the first half of the batches is, over ten epochs
+    for epoch in range(10):
+        groups = batches_by_length(examples, 16, seed=0, epoch=epoch)
+        for half, sign in ((groups[:20], 1), (groups[20:], -1)):
+            for index in itertools.chain.from_iterable(half):
+                leads["words"] += sign * len(examples[index].words) / 3200
+                leads["tokens"] += sign * len(examples[index].tokens) / 3200
+    # In the order of the splits one of the two would differ by half of its range, 60 or 28.
+    assert abs(leads["words"]) < 12
+    assert abs(leads["tokens"]) < 6
 
 
 def test_padding_ratio_counts_words_and_tokens_with_the_end() -> None:

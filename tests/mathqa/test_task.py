@@ -14,11 +14,13 @@ from myna.config import MathConfig, OptimizerSection, TeacherForcingSection
 from myna.engine.checkpoint import WEIGHTS, save_weights
 from myna.engine.optim import build_optimizer
 from myna.errors import UserError
+from myna.mathqa.batches import collate, encode
 from myna.mathqa.prediction import predict
-from myna.mathqa.problems import PAD, UNKNOWN, Problem, collate, encode
+from myna.mathqa.problems import Problem
 from myna.mathqa.splits import generate_splits
 from myna.mathqa.task import VOCABULARIES, MathModel, MathTask
 from myna.mathqa.translator import sequence_loss
+from myna.mathqa.vocabulary import PAD, UNKNOWN
 from myna.runs import CONFIG
 
 CPU = torch.device("cpu")

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from myna.mathqa.batches import Batch, Example, collate, fold
 from myna.mathqa.beam import beam_search
 from myna.mathqa.decoder import LSTMDecoder, Memory, State
 from myna.mathqa.encoders import BiLSTMEncoder, WordEmbedding
-from myna.mathqa.problems import END, PAD, START, Batch, Example, collate, fold
 from myna.mathqa.translator import FORMS, Translator, sequence_loss
+from myna.mathqa.vocabulary import END, PAD, START
 
 KINDS = [
     {"attention": None},

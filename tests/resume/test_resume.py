@@ -24,7 +24,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "average": {"average_decay": 0.9, "optimizer": {"name": "sgd"}},
     "plateau": {
         "schedule": {"name": "plateau", "patience": 0},
-        "optimizer": {"name": "adam", "learning_rate": 0.05},
+        "optimizer": {"name": "adam"},
         "early_stopping": 3,
     },
     "parts": {"accumulate": 3, "evaluate_epochs": 2, "precision": "bf16"},
@@ -248,6 +248,15 @@ def stopping(task: DyingTask, at_loss: int) -> Callable[..., Any]:
         return plain(*arguments)
 
     return loss
+
+
+def test_the_settings_bring_about_what_has_to_be_resumed(expected: Callable[[str], Outcome]) -> None:
+    """Else the tests above would not see it forgotten."""
+    plateau = expected("plateau")["state"]
+    assert plateau["schedule"]["n_drops"] > 1
+    assert plateau["position"]["n_bad"] > 1
+    assert expected("average")["state"]["average"]["n_updates"] == N_EPOCHS * STEPS_PER_EPOCH
+    assert expected("average")["state"]["optimizer"]["state"][0]["momentum_buffer"].any()
 
 
 def test_a_finished_run_stays_as_it_is(train: Callable[..., None], tmp_path: Path) -> None:

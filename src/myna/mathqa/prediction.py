@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
+from myna.mathqa.batches import pad
 from myna.mathqa.beam import Constraint, Hypothesis, beam_search
 from myna.mathqa.grammar import ExecutionGuide, Grammar
 from myna.mathqa.language.program import join_tokens
-from myna.mathqa.problems import END, START, Vocabularies, mask_with_numbers, pad
+from myna.mathqa.problems import mask_with_numbers
 from myna.mathqa.translator import Translator
+from myna.mathqa.vocabulary import END, START, Vocabularies
 
 SEARCHES = ("plain", "grammar", "execution")
 # The longest reference has 147 tokens.

@@ -14,7 +14,8 @@ from myna.errors import UserError
 from myna.mathqa.language.execute import execute_text
 from myna.mathqa.language.numbers import find_numbers
 from myna.mathqa.language.program import split_tokens
-from myna.mathqa.problems import SPECIAL_TOKENS, SPLITS, Problem, Vocabulary, mask, read_problems, split_path
+from myna.mathqa.problems import SPLITS, Problem, mask, read_problems, split_path
+from myna.mathqa.vocabulary import SPECIAL_TOKENS, Vocabulary
 
 
 @dataclass(frozen=True)

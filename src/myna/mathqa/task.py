@@ -12,23 +12,15 @@ from torch import Tensor, nn
 from myna.config import MathConfig, MathModelSection, load, save
 from myna.engine.checkpoint import WEIGHTS, load_weights
 from myna.errors import UserError
+from myna.mathqa.batches import Batch, batches_by_length, collate, encode, fold
 from myna.mathqa.decoder import LSTMDecoder
 from myna.mathqa.encoders import BiLSTMEncoder, WordEmbedding
 from myna.mathqa.glove import load_glove
 from myna.mathqa.language.score import judge, summarise
 from myna.mathqa.prediction import predict
-from myna.mathqa.problems import (
-    PAD,
-    UNKNOWN,
-    Batch,
-    Problem,
-    Vocabularies,
-    batches_by_length,
-    collate,
-    encode,
-    fold,
-)
+from myna.mathqa.problems import Problem
 from myna.mathqa.translator import Translator, sequence_loss
+from myna.mathqa.vocabulary import PAD, UNKNOWN, Vocabularies
 from myna.runs import CONFIG
 
 VOCABULARIES = "vocab.json"
@@ -58,7 +50,11 @@ def build_translator(
     has_attention = section.type == "lstm_lstm_attn"
     embedding = WordEmbedding(n_words, section.learned_size, pretrained, known, section.glove_frozen)
     encoder = BiLSTMEncoder(
-        embedding, section.encoder_size, section.encoder_layers, section.dropout, vocabularies.copied_tokens()
+        embedding,
+        section.encoder_size,
+        section.encoder_layers,
+        section.dropout,
+        torch.tensor(vocabularies.copied_tokens()),
     )
     decoder = LSTMDecoder(
         len(vocabularies.tokens),

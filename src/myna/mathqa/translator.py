@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from myna.mathqa.batches import Batch
 from myna.mathqa.decoder import LSTMDecoder, Memory, State
-from myna.mathqa.problems import PAD, Batch
+from myna.mathqa.vocabulary import PAD
 
 FORMS = ("parallel", "stepwise")
 
@@ -63,7 +64,6 @@ class Translator(nn.Module):
             return self._predict(batch.inputs, state, memory)
         keep = torch.rand(batch.inputs.shape, device=batch.inputs.device) < ratio
         keep |= batch.inputs == PAD
-        keep[:, 0] = True
         if form == "stepwise":
             return self._stepwise(batch.inputs, keep, state, memory)
         own = self._own_tokens(batch.inputs, state, memory)

@@ -1,0 +1,139 @@
+"""Problems as ids, and batches of them by length."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from myna.mathqa.problems import Problem, mask, program_tokens
+from myna.mathqa.vocabulary import END, PAD, START, Vocabularies
+
+
+@dataclass(frozen=True)
+class Example:
+    """A problem as ids.
+
+    Attributes:
+        words: ids of the masked text.
+        tokens: ids of the program, without start and end.
+        weight: how many problems of the data it stands for.
+    """
+
+    words: tuple[int, ...]
+    tokens: tuple[int, ...]
+    weight: int = 1
+
+
+def encode(problems: Sequence[Problem], vocabularies: Vocabularies) -> list[Example]:
+    """Turn problems that have a reference into ids, in order."""
+    return [
+        Example(
+            vocabularies.word_ids(mask(problem.text).split()),
+            tuple(vocabularies.tokens.ids(program_tokens(problem))),
+        )
+        for problem in problems
+    ]
+
+
+def fold(examples: Iterable[Example]) -> list[Example]:
+    """Merge equal examples into one that weighs as much as all of them, in order of first appearance."""
+    weights: Counter[Example] = Counter()
+    for example in examples:
+        weights[replace(example, weight=1)] += example.weight
+    return [replace(example, weight=weight) for example, weight in weights.items()]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Examples padded to one length.
+
+    Attributes:
+        words: (N, S) long, word ids.
+        lengths: (N,) long, words of each problem, on the CPU.
+        inputs: (N, T) long, start token and program.
+        targets: (N, T) long, program and end token.
+        weights: (N,) float, problems that each example stands for.
+    """
+
+    words: Tensor
+    lengths: Tensor
+    inputs: Tensor
+    targets: Tensor
+    weights: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """Return the batch on a device; lengths stay on the CPU, where packing needs them."""
+        return Batch(
+            self.words.to(device),
+            self.lengths,
+            self.inputs.to(device),
+            self.targets.to(device),
+            self.weights.to(device),
+        )
+
+
+def collate(examples: Sequence[Example]) -> Batch:
+    """Pad examples to one batch."""
+    return Batch(
+        words=pad([e.words for e in examples]),
+        lengths=torch.tensor([len(e.words) for e in examples]),
+        inputs=pad([(START, *e.tokens) for e in examples]),
+        targets=pad([(*e.tokens, END) for e in examples]),
+        weights=torch.tensor([float(e.weight) for e in examples]),
+    )
+
+
+def pad(rows: Sequence[Sequence[int]]) -> Tensor:
+    """Stack id sequences of different lengths into an (N, longest) long tensor, padded with <pad>."""
+    longest = max(map(len, rows))
+    return torch.tensor([[*row, *[PAD] * (longest - len(row))] for row in rows])
+
+
+def batches_by_length(examples: Sequence[Example], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Group examples of like lengths into batches, in a random order that seed and epoch decide.
+
+    A batch is padded twice, to its longest text and to its longest program. So the examples are split in two
+    over and over, by whichever of the two lengths leaves less padding, down to the size of a batch (a k-d
+    tree, Bentley 1975). Both lengths are blurred a little, so that batches differ from epoch to epoch.
+
+    Returns:
+        Lists of indices into `examples`; every example stands in exactly one.
+    """
+    rng = random.Random(f"{seed}/{epoch}")
+    sizes = [(len(e.words) + rng.uniform(0, 3), len(e.tokens) + rng.uniform(0, 1.5)) for e in examples]
+    groups = _split_by_size(list(range(len(examples))), sizes, batch_size)
+    rng.shuffle(groups)
+    return groups
+
+
+def _split_by_size(indices: list[int], sizes: Sequence[tuple[float, float]], batch_size: int) -> list[list[int]]:
+    """Split indices into groups of `batch_size`, of which only the last may be smaller."""
+    if len(indices) <= batch_size:
+        return [indices] if indices else []
+    middle = (-(-len(indices) // batch_size) + 1) // 2 * batch_size
+    halves = []
+    for major in (0, 1):
+        order = sorted(indices, key=lambda index: (sizes[index][major], sizes[index][1 - major]))
+        halves.append((order[:middle], order[middle:]))
+
+    def padded(parts: tuple[list[int], list[int]]) -> float:
+        return sum(len(p) * (max(sizes[i][0] for i in p) + max(sizes[i][1] for i in p)) for p in parts if p)
+
+    first, second = min(halves, key=padded)
+    return _split_by_size(first, sizes, batch_size) + _split_by_size(second, sizes, batch_size)
+
+
+def padding_ratio(examples: Sequence[Example], groups: Iterable[Sequence[int]]) -> float:
+    """Return the share of padding among all word and token positions of the batches."""
+    real = total = 0
+    for group in groups:
+        words = [len(examples[i].words) for i in group]
+        tokens = [len(examples[i].tokens) + 1 for i in group]
+        real += sum(words) + sum(tokens)
+        total += len(group) * (max(words) + max(tokens))
+    return 1 - real / total if total else 0.0
