@@ -170,5 +170,5 @@ _TEMPLATES = (
     ),
     ("a train of {hundreds} m passes a pole in {b} seconds . what is its speed ?", "speed(n0,n1)|"),
     ("what is the greatest common factor of {a} and {b} ?", "gcd(n0,n1)|"),
-    ("in how many ways can {who} choose {c} of {b} {thing} ?", "choose(n1,n0)|"),
+    ("in how many ways can {who} choose {c} of {a} {thing} ?", "choose(n1,n0)|"),
 )
