@@ -120,6 +120,14 @@ class TeacherForcingSection(Section):
     )
 
 
+class DecodingSection(Section):
+    """How a trained model's programs are searched for."""
+
+    length_penalty: NonNegative = Field(
+        1.0, description="exponent of the length that divides a log-probability; 0 prefers short programs"
+    )
+
+
 class MathConfig(Section):
     """A run of the math study."""
 
@@ -132,6 +140,7 @@ class MathConfig(Section):
         0.05, description="share of the target's probability spread over all tokens"
     )
     training: TrainingSection = TrainingSection()
+    decoding: DecodingSection = DecodingSection()
 
 
 def load(schema: type[S], path: Path, overrides: Sequence[str] = ()) -> S:

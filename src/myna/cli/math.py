@@ -73,6 +73,9 @@ def evaluate(
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     beam: Annotated[int, typer.Option(help="Beam size; 1 is greedy.", min=1)] = 10,
     search: Annotated[str, typer.Option(help="What may follow: plain, grammar or execution.")] = "plain",
+    length_penalty: Annotated[
+        float | None, typer.Option(min=0, help="Exponent of the length; else the model's.")
+    ] = None,
     data: Data = None,
     as_json: Json = False,
     output: Annotated[Path | None, typer.Option(help="Where to write the predictions, in the course's format.")] = None,
@@ -99,6 +102,7 @@ def evaluate(
         beam_size=beam,
         search=search,
         output=output or runs.runs_folder() / "predictions" / f"{folder.name}-{split}-{beam}-{search}.json",
+        length_penalty=length_penalty,
     )
     if as_json:
         typer.echo(json.dumps(scores, indent=2))

@@ -24,6 +24,7 @@ def assess(
     beam_size: int,
     search: str,
     output: Path,
+    length_penalty: float | None = None,
 ) -> dict[str, Any]:
     """Decode problems, write the predictions in the course's format, and return the scores.
 
@@ -35,16 +36,28 @@ def assess(
         beam_size: hypotheses kept at each step.
         search: one of `myna.mathqa.prediction.SEARCHES`.
         output: where the predictions go.
+        length_penalty: None takes the one chosen for the model.
 
     Returns:
-        the scores as `evaluate` gives them, with beam_size, search, seconds and problems_per_second.
+        the scores as `evaluate` gives them, with beam_size, search, length_penalty, seconds and problems_per_second.
     """
+    if length_penalty is None:
+        length_penalty = model.config.decoding.length_penalty
     texts = [problem.text for problem in problems]
     started = time.monotonic()
     with progress(title, len(texts)) as tick:
-        found = predict(model.translator, model.vocabularies, texts, beam_size=beam_size, search=search, tick=tick)
+        found = predict(
+            model.translator,
+            model.vocabularies,
+            texts,
+            beam_size=beam_size,
+            search=search,
+            length_penalty=length_penalty,
+            tick=tick,
+        )
     seconds = time.monotonic() - started
     predicted = [programs[0].text if programs else "" for programs in found]
     write_json(output, as_items(problems, predicted))
+    how = {"beam_size": beam_size, "search": search, "length_penalty": length_penalty}
     speed = {"seconds": seconds, "problems_per_second": len(texts) / seconds}
-    return {"beam_size": beam_size, "search": search, **evaluate(problems, predicted, index), **speed}
+    return {**how, **evaluate(problems, predicted, index), **speed}

@@ -52,6 +52,7 @@ def infer(model_file: Path, model_type: str, beam_size: int, test_data_file: Pat
         [item["Problem"] for item in items],
         beam_size=beam_size,
         search=search,
+        length_penalty=model.config.decoding.length_penalty,
     )
     for item, programs in zip(items, found, strict=True):
         item["predicted"] = programs[0].text if programs else ""

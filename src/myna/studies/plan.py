@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from myna.config import MathConfig, Section, load
+from myna.config import MathConfig, RunName, Section, load
 
 
 class StudyRun(Section):
@@ -24,7 +24,7 @@ class StudyConfig(Section):
     """A study: runs, and what is measured on them."""
 
     study: Literal["math"] = "math"
-    name: str = Field(pattern=r"^[\w.-]+$", description="folder of the results")
+    name: RunName = Field(description="folder of the results")
     title: str = Field(description="headline of the report")
     runs: list[StudyRun] = Field(min_length=1)
     splits: list[Literal["dev", "test"]] = Field(["dev", "test"], description="measured on")
