@@ -40,39 +40,52 @@ def ship(run: Path, destination: Path, splits: Splits) -> None:
         save(model.config, folder / runs.CONFIG)
         model.vocabularies.save(folder / VOCABULARIES)
         save_weights(folder / WEIGHTS, model.translator.state_dict(), half=True)
+        scores = _measure(MathModel.load(folder), splits, run, destination.name)
+        write_json(folder / SCORES, scores)
+        size = (folder / WEIGHTS).stat().st_size
+        write_text(folder / CARD, _card(run, destination, model, size, splits, scores))
 
     replace_folder(destination, write)
-    shipped = MathModel.load(destination)
+
+
+def _measure(model: MathModel, splits: Splits, run: Path, name: str) -> dict[str, dict[str, Any]]:
+    """Score a model on dev and test with every search; return the scores by split and search."""
     index = NeighbourIndex(splits.train)
-    scores: dict[str, dict[str, Any]] = {}
-    for split in ("dev", "test"):
-        scores[split] = {}
-        for search in SEARCHES:
-            title = f"{destination.name}, {split}, beam {BEAM_SIZE}, {search}"
-            output = run / f"shipped-{split}-{BEAM_SIZE}-{search}.json"
-            scores[split][search] = assess(
-                shipped, splits.named(split), index, title=title, beam_size=BEAM_SIZE, search=search, output=output
+    return {
+        split: {
+            search: assess(
+                model,
+                splits.named(split),
+                index,
+                title=f"{name}, {split}, beam {BEAM_SIZE}, {search}",
+                beam_size=BEAM_SIZE,
+                search=search,
+                output=run / f"shipped-{split}-{BEAM_SIZE}-{search}.json",
             )
-    write_json(destination / SCORES, scores)
-    write_text(destination / CARD, _card(run, destination, shipped, splits, scores))
+            for search in SEARCHES
+        }
+        for split in ("dev", "test")
+    }
 
 
-def _card(run: Path, destination: Path, model: MathModel, splits: Splits, scores: dict[str, dict[str, Any]]) -> str:
+def _card(
+    run: Path, destination: Path, model: MathModel, size: int, splits: Splits, scores: dict[str, dict[str, Any]]
+) -> str:
     """Write the card: what the model is, what made it, what it scores."""
     summary, environment = read_json(run / runs.SUMMARY), read_json(run / runs.ENVIRONMENT)
     section = model.config.training
-    size = (destination / WEIGHTS).stat().st_size / 1e6
     lines = [
         f"# {model.config.model.type}",
         "",
         "Turns a word problem into a program of MathQA's operation language.",
         "",
-        f"- Made by: `{environment['command']}`",
+        f"- Made by: `{environment['command'].removesuffix(' --resume')}`",
         f"- Source: {environment['commit']}; torch {environment['packages']['torch']}, Python {environment['python']}",
         f"- Data: {splits.source}: {len(splits.train):,} training problems; epoch chosen on {len(splits.dev):,} of dev",
         f"- Seed: {section.seed}; epochs: {section.epochs}; {summary['minutes']:.0f} minutes on one core",
-        f"- Size: {summary['n_parameters']:,} parameters, {size:.1f} MB in half precision",
+        f"- Size: {summary['n_parameters']:,} parameters, {size / 1e6:.1f} MB in half precision",
         f"- Teacher forcing: ratio {model.config.teacher_forcing.ratio}, {model.config.teacher_forcing.form} form",
+        f"- Length penalty: {model.config.decoding.length_penalty}, chosen on dev",
         "",
         f"Scores at beam {BEAM_SIZE}, in percent, of these half-precision weights (EM: exact match, one closing `|` "
         "dropped from each side; Exec: the program's value is within 2 % of the answer; seen, novel and far as in "
@@ -82,7 +95,7 @@ def _card(run: Path, destination: Path, model: MathModel, splits: Splits, scores
         "|---|---|---|---|---|---|---|---|",
         *(_row(split, search, score) for split, by_search in scores.items() for search, score in by_search.items()),
         "",
-        f"The same figures again: `myna math eval {destination} --split test --beam {BEAM_SIZE} --search plain --json`",
+        f"The same figures again: `myna math eval {destination} --split test --beam {BEAM_SIZE} --json`",
         "",
     ]
     return "\n".join(lines)
