@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -60,7 +62,8 @@ def train(
     try:
         at = Trainer(task, settings.training, folder, resume=resume).train()
     except Interrupted:
-        console.print(f"stopped; all is saved. Go on with: myna math train {config} --name {settings.name} --resume")
+        again = shlex.join(["myna", *(part for part in sys.argv[1:] if part != "--resume"), "--resume"])
+        console.print(f"stopped; all is saved. Go on with: {again}", markup=False)
         raise typer.Exit(130) from None
     n_parameters = sum(parameter.numel() for parameter in task.model.parameters())
     runs.write_summary(folder, n_parameters=n_parameters, minutes=at.seconds / 60, best_score=at.best_score)

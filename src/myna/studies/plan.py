@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -75,7 +76,7 @@ def expand(path: Path, overrides: list[str]) -> tuple[StudyConfig, list[PlannedR
     study = load(StudyConfig, path)
     planned = []
     for run in study.runs:
-        config = path.parent / run.config
+        config = Path(os.path.normpath(path.parent / run.config))
         # Names the run after everything that makes it differ from its config.
         base = load(MathConfig, config, run.set)
         suffix = "".join(f"-{_short(override)}" for override in run.set)
