@@ -9,6 +9,7 @@ does the same search with one hypothesis a call, on a few problems. Both are tim
 
 import argparse
 import time
+from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
@@ -81,17 +82,18 @@ def main() -> None:
     for beam_size in (1, 10, 20):
         ours, loops = [], []
         for _ in range(options.repeats):
-            ours.append(_speed(lambda: decode(model, texts, beam_size), len(texts)))
-            loops.append(_speed(lambda: decode_in_a_loop(model, texts[:8], beam_size), 8))
+            ours.append(_speed(decode, model, texts, beam_size))
+            loops.append(_speed(decode_in_a_loop, model, texts[:8], beam_size))
         ratio = median(a / b for a, b in zip(ours, loops, strict=True))
         print(f"{beam_size:4}   {median(ours):10.1f}   {median(loops):16.2f}   {ratio:5.0f}")
     print("Joey NMT 2.3 at beam 10, from docs/findings.md:", ", ".join(f"{v} at {k}" for k, v in JOEY.items()))
 
 
-def _speed(work, n: int) -> float:
+def _speed(search: Callable[[MathModel, list[str], int], None], model: MathModel, texts: list[str], k: int) -> float:
+    """Return problems a CPU second."""
     start = time.process_time()
-    work()
-    return n / (time.process_time() - start)
+    search(model, texts, k)
+    return len(texts) / (time.process_time() - start)
 
 
 if __name__ == "__main__":
