@@ -10,7 +10,8 @@ Batch-instance norm alone has two terms, the first two pools weighed by a gate. 
 the moments of a pool are averages of the moments of its maps: a pool works on one number a map, and what touches
 pixels is written once, here.
 
-Numbers of maps are laid out (N, G, K): N photos, G groups of K = C / G neighbouring channels.
+Maps are laid out (N, G, K, H, W): N photos, G groups of K = C / G neighbouring channels. Numbers of maps have the same
+five dimensions, with H = W = 1.
 """
 
 from collections.abc import Callable
@@ -21,34 +22,34 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 Pool = Callable[[Tensor], Tensor]
-"""Averages numbers of maps over each pool: (..., N, G, K) to a shape that broadcasts to it."""
+"""Averages numbers of maps over each pool: (N, G, K, 1, 1) to a shape that broadcasts to it."""
 
 
-def each_map(maps: Tensor) -> Tensor:
+def each_map(numbers: Tensor) -> Tensor:
     """The pool of instance norm: a map is alone."""
-    return maps
+    return numbers
 
 
-def over_photos(maps: Tensor) -> Tensor:
+def over_photos(numbers: Tensor) -> Tensor:
     """The pool of batch norm: a channel in all photos."""
-    return maps.mean(-3, keepdim=True)  # (..., 1, G, K)
+    return numbers.mean(0, keepdim=True)  # (1, G, K, 1, 1)
 
 
-def over_group(maps: Tensor) -> Tensor:
+def over_group(numbers: Tensor) -> Tensor:
     """The pool of group norm, and with one group of layer norm: the channels of a group in a photo."""
-    return maps.mean(-1, keepdim=True)  # (..., N, G, 1)
+    return numbers.mean(2, keepdim=True)  # (N, G, 1, 1, 1)
 
 
-def no_map(maps: Tensor) -> Tensor:
+def no_map(numbers: Tensor) -> Tensor:
     """The pool of running statistics, which depend on no map: their derivative is 0."""
-    return torch.zeros_like(maps)
+    return torch.zeros_like(numbers)
 
 
 def pooled_moments(mean: Tensor, var: Tensor, map_size: int, pool: Pool) -> tuple[Tensor, Tensor, int]:
     """Mean and biased variance over each pool from those of the maps, and the number of values in a pool.
 
     Shape:
-        mean, var: (N, G, K). Results: as `pool` gives them.
+        mean, var: (N, G, K, 1, 1). Results: as `pool` gives them.
 
     Raises:
         ValueError: if a pool has but one value: its deviation is 0 and the result the bias, whatever the value.
@@ -56,18 +57,16 @@ def pooled_moments(mean: Tensor, var: Tensor, map_size: int, pool: Pool) -> tupl
     centre = pool(mean)
     n_values = map_size * mean.numel() // centre.numel()
     if n_values == 1:
-        n_photos, channels = mean.shape[0], mean.shape[1] * mean.shape[2]
-        raise ValueError(
-            f"expected more than one value in each mean, not the single one of {n_photos} x {channels} maps of 1 x 1"
-        )
-    return centre, pool((mean - centre).square_().add_(var)), n_values
+        raise ValueError(f"expected more than one value in each mean, not 1 of {mean.numel()} maps of 1 x 1")
+    distance = mean - centre
+    return centre, pool(torch.addcmul(var, distance, distance)), n_values
 
 
 class Term(NamedTuple):
     """The statistics of one term of the formula.
 
     Attributes:
-        centre: Mean over the pool, broadcastable to (N, G, K).
+        centre: Mean over the pool, broadcastable to (N, G, K, 1, 1).
         rstd: 1 / sqrt(variance over the pool + eps), broadcastable likewise.
         pool: The pool, for the backward pass.
     """
@@ -83,20 +82,22 @@ class Standardise(torch.autograd.Function):
     `statistics(mean, var, map_size)` gives a `Term` for each of `weights` from the mean and the biased variance of
     every map.
 
-    To average over a pool and to spread the average over its maps is a symmetric projection P. So with s and t the
-    means over a map of weight * dy and weight * dy * x, a term contributes to dx
+    With z = rstd * (x - centre), and P the average over a pool and the map, a term contributes to dx
 
-        weight * rstd * dy - rstd * P(s) - rstd^3 * (x - centre) * (P(t) - centre * P(s)),
+        rstd * (weight * dy - P(weight * dy) - z * P(weight * dy * z)),
 
     the derivative of batch norm (Ioffe and Szegedy, arXiv 1502.03167, section 3) with another pool in the place of
-    the batch. So dx = scale * dy + slope * x + offset, where coefficients are one number a map.
+    the batch. In all, dx = scale * dy + slope * x + offset, where the coefficients are numbers of maps.
 
     What costs time is passes over memory: three forward (sums, squares, y), four backward (sums, products, two for
-    dx). Each direction allocates one tensor as large as x, and x alone is kept in between. Half precision is computed
-    in float32, statistics included; y has the dtype of x.
+    dx). Each direction allocates one tensor as large as x, and x alone is kept in between. Then come the calls, some
+    fifty small ones, so that they are few counts for more than what they compute. A coefficient is spread over a row
+    of W equal numbers, with which the inner loop of a CPU's `addcmul` is vectorised.
+
+    Half precision is computed in float32, statistics included; y has the dtype of x.
 
     Shape:
-        x, y: (N, C, H, W). bias, each of weights: (C). mean, var: (N, G, K).
+        x, y: (N, C, H, W). bias, each of weights: (C). mean, var: (N, G, K, 1, 1).
 
     Raises:
         RuntimeError: at a second derivative, which this function does not have.
@@ -113,81 +114,92 @@ class Standardise(torch.autograd.Function):
     ) -> Tensor:
         """Gives y."""
         values = _full_precision(x)
-        mean, var = (moment.view(len(x), groups, -1) for moment in _map_moments(values))  # (N, G, K)
-        terms = statistics(mean, var, x.shape[2] * x.shape[3])
-        scales = [weight.view(groups, -1) * term.rstd for weight, term in zip(weights, terms, strict=True)]
-        shifts = [scale * term.centre for scale, term in zip(scales, terms, strict=True)]
-        scale, offset = _total(scales), bias.view(groups, -1) - _total(shifts)
-        scale_rows, offset_rows = _rows(x, groups, scale, offset)
+        maps = _grouped(values, groups)
+        mean, var = _map_moments(maps)
+        terms = statistics(mean, var, _map_size(maps))
+        offset = _per_channel(bias, groups)
+        scales = []
+        for weight, term in zip(weights, terms, strict=True):
+            scale = _per_channel(weight, groups).expand(-1, -1, 1, x.shape[3]) * term.rstd  # (N or 1, G, K, 1, W)
+            offset = torch.addcmul(offset, scale, term.centre, value=-1)  # (N or 1, G, K, 1, W)
+            scales.append(scale)
         ctx.save_for_backward(x, *weights)
-        ctx.groups, ctx.terms, ctx.scale = groups, terms, scale
-        return torch.addcmul(offset_rows, values, scale_rows).to(x.dtype)
+        ctx.groups, ctx.terms, ctx.scale = groups, terms, _total(scales)
+        y = torch.empty_like(values)  # (N, C, H, W), and no view, for whoever changes it in place
+        torch.addcmul(offset, maps, ctx.scale, out=_grouped(y, groups))
+        return y.to(x.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         """Gives the gradients of x, of bias and of each of weights."""
         x, *weights = ctx.saved_tensors
-        values, grad = _full_precision(x), _full_precision(grad_y)
-        grad_sums = grad.sum((2, 3)).view(len(x), ctx.groups, -1)  # (N, G, K)
-        product_sums = _map_dot(values, grad).view_as(grad_sums)  # (N, G, K)
-        sums = torch.stack((grad_sums, product_sums))  # (2, N, G, K)
+        maps, grad = (_grouped(_full_precision(tensor), ctx.groups) for tensor in (x, grad_y))  # (N, G, K, H, W)
+        grad_sum = grad.sum((3, 4), keepdim=True)  # (N, G, K, 1, 1)
+        product_sum = _map_dot(maps, grad)  # (N, G, K, 1, 1)
         grad_weights, slopes, offsets = [], [], []
         for weight, (centre, rstd, pool) in zip(weights, ctx.terms, strict=True):
-            grad_weights.append((rstd * (product_sums - centre * grad_sums)).sum(0).view_as(weight))
-            s, t = pool(weight.view(sums.shape[2:]) * sums) / (x.shape[2] * x.shape[3])
-            slopes.append(rstd**3 * (centre * s - t))
-            offsets.append(slopes[-1] * centre + rstd * s)
-        scale, slope, offset = _rows(x, ctx.groups, ctx.scale, _total(slopes), _total(offsets).neg_())
-        grad_x = torch.addcmul(offset, grad, scale).addcmul_(values, slope)  # (N, C, H, W)
-        grad_bias = grad_sums.sum(0).flatten()
-        return grad_x.to(x.dtype), None, None, grad_bias, *grad_weights
+            grad_z = torch.addcmul(product_sum, centre, grad_sum, value=-1).mul_(rstd)  # sums of dy * z
+            grad_weights.append(grad_z.sum(0).view_as(weight))
+            weight = _per_channel(weight, ctx.groups)  # (G, K, 1, 1)
+            factor = rstd / -_map_size(maps)
+            slope = pool(weight * grad_z) * factor * rstd
+            slopes.append(slope)
+            offsets.append(torch.addcmul(pool(weight * grad_sum) * factor, slope, centre, value=-1))
+        offset = _total(offsets).expand(-1, -1, -1, 1, x.shape[3]).contiguous()  # (N or 1, G, K or 1, 1, W)
+        grad_x = torch.addcmul(offset, grad, ctx.scale).addcmul_(maps, _total(slopes))  # (N, G, K, H, W)
+        grad_bias = grad_sum.sum(0).flatten()
+        return grad_x.flatten(1, 2).to(x.dtype), None, None, grad_bias, *grad_weights
 
 
 def _full_precision(x: Tensor) -> Tensor:
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
+def _grouped(x: Tensor, groups: int) -> Tensor:
+    return x.unflatten(1, (groups, -1))  # type: ignore[no-any-return, no-untyped-call]  # (N, G, K, H, W)
+
+
+def _per_channel(parameter: Tensor, groups: int) -> Tensor:
+    return parameter.view(groups, -1, 1, 1)  # (G, K, 1, 1)
+
+
+def _map_size(maps: Tensor) -> int:
+    return maps.shape[3] * maps.shape[4]
+
+
 def _total(terms: list[Tensor]) -> Tensor:
     return sum(terms[1:], terms[0])
 
 
-def _rows(x: Tensor, groups: int, *coefficients: Tensor) -> tuple[Tensor, ...]:
-    """Spreads coefficients of maps over a row of the maps of x: the inner loop of a CPU kernel is then vectorised.
-
-    Shape:
-        coefficients: broadcastable to (N, G, K). Results: (N, C, 1, W).
-    """
-    n_photos, channels, _, width = x.shape
-    of_maps = torch.stack([c.expand(n_photos, groups, channels // groups) for c in coefficients])  # (..., N, G, K)
-    rows = of_maps.view(-1, n_photos, channels, 1, 1).expand(-1, -1, -1, -1, width)  # (..., N, C, 1, W)
-    return rows.contiguous().unbind()
-
-
-def _map_moments(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of each map, (N, C) both.
+def _map_moments(maps: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of each map, (N, G, K, 1, 1) both.
 
     On a CPU `torch.var_mean` takes 20 times as long as a sum, so the variance comes from sums and sums of squares.
-    Where these would cancel, as some mean exceeds ten deviations, it is taken anew from centred values.
+    Where they would cancel, a variance being less than a hundredth of the mean square, it is taken anew from centred
+    values.
     """
-    if x.device.type != "cpu":
-        var, mean = torch.var_mean(x, (2, 3), correction=0)
+    if maps.device.type != "cpu":
+        var, mean = torch.var_mean(maps, (3, 4), correction=0, keepdim=True)
         return mean, var
-    map_size = x.shape[2] * x.shape[3]
-    mean = x.sum((2, 3)).div_(map_size)
-    mean_squared = mean.square()
-    var = torch.linalg.vector_norm(x, dim=(2, 3)).square_().div_(map_size).sub_(mean_squared)
-    if bool((mean_squared > 100 * var).any()):
-        var = torch.linalg.vector_norm(x - mean[:, :, None, None], dim=(2, 3)).square_().div_(map_size)
+    mean = maps.mean((3, 4), keepdim=True)
+    mean_square = _mean_square(maps)
+    var = torch.addcmul(mean_square, mean, mean, value=-1)
+    if float(torch.sub(var, mean_square, alpha=0.01).min()) < 0:
+        var = _mean_square(maps - mean)
     return mean, var
 
 
+def _mean_square(maps: Tensor) -> Tensor:
+    return torch.linalg.vector_norm(maps, dim=(3, 4), keepdim=True).square_().div_(_map_size(maps))
+
+
 def _map_dot(a: Tensor, b: Tensor) -> Tensor:
-    """Sum of a * b over each map, (N, C); on a CPU as products of a row and a column, which never write a * b."""
+    """Sum of a * b over each map, (N, G, K, 1, 1); on a CPU as products of a row and a column, which write no a * b."""
     if a.device.type != "cpu":
-        return (a * b).sum((2, 3))
-    n_maps = a.shape[0] * a.shape[1]
-    rows = a.reshape(n_maps, 1, -1)  # (N * C, 1, H * W)
-    columns = b.reshape(n_maps, 1, -1).mT  # (N * C, H * W, 1); as a view of rows, four times as fast
-    sums = a.new_empty(n_maps, 1, 1)
-    return torch.bmm(rows, columns, out=sums).view(a.shape[:2])  # with `out`, autocast leaves it alone
+        return (a * b).sum((3, 4), keepdim=True)
+    sums = a.new_empty(*a.shape[:3], 1, 1)
+    rows = a.reshape(-1, 1, _map_size(a))  # (N * C, 1, H * W)
+    columns = b.reshape(-1, 1, _map_size(b)).mT  # (N * C, H * W, 1); as a view of rows, four times as fast
+    torch.bmm(rows, columns, out=sums.view(-1, 1, 1))  # with `out`, autocast leaves it alone
+    return sums

@@ -57,7 +57,7 @@ class Norm(nn.Module):
         return (self.weight,)
 
     def statistics(self, mean: Tensor, var: Tensor, map_size: int) -> list[Term]:
-        """The statistics of each term, from the mean and the biased variance of each map, (N, G, K)."""
+        """The statistics of each term, from the mean and the biased variance of each map, (N, G, K, 1, 1)."""
         return [self.term(*pooled_moments(mean, var, map_size, self.pool)[:2], self.pool)]
 
     def term(self, centre: Tensor, var: Tensor, pool: Pool) -> Term:
@@ -162,8 +162,9 @@ class BatchNorm(Norm):
     def statistics(self, mean: Tensor, var: Tensor, map_size: int) -> list[Term]:
         """Those of the batch, which are tracked on the way; in evaluation the running ones."""
         if not self.training:
-            return [self.term(self.running_mean[None, None], self.running_var[None, None], no_map)]  # (1, 1, C)
-        centre, pooled_var, n_values = pooled_moments(mean, var, map_size, self.pool)  # (1, 1, C) both
+            running_mean, running_var = (b.view(1, 1, -1, 1, 1) for b in (self.running_mean, self.running_var))
+            return [self.term(running_mean, running_var, no_map)]
+        centre, pooled_var, n_values = pooled_moments(mean, var, map_size, self.pool)  # (1, 1, C, 1, 1) both
         self._track(centre.flatten(), pooled_var.flatten() * (n_values / (n_values - 1)))
         return [self.term(centre, pooled_var, self.pool)]
 

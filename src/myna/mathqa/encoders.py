@@ -115,12 +115,15 @@ class BiLSTMEncoder(nn.Module):
         memory = self.dropout(self.embedding(words))  # (N, S, E)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
             first, second = ahead(memory)[0], back(_take(memory, turned))[0]  # (N, S, M / 2) each
-            last = _take(torch.cat([first, second], -1), lengths - 1).squeeze(1)  # (N, M)
             memory = self.dropout(torch.cat([first, _take(second, turned)], -1))  # (N, S, M)
+        last = torch.cat([_take(part, lengths - 1).squeeze(1) for part in (first, second)], -1)  # (N, M)
         largest = memory.masked_fill(~mask.unsqueeze(-1), torch.finfo(memory.dtype).min).amax(1)  # (N, M)
         return Encoded(memory, mask, self.dropout(last + largest), self.copied[words])
 
 
 def _take(rows: Tensor, positions: Tensor) -> Tensor:
-    """Pick rows (N, S, D) of each problem by position (N, S)."""
-    return rows.gather(1, positions.unsqueeze(-1).expand(-1, -1, rows.shape[-1]))
+    """Pick rows (N, S, D) of each problem by position (N, T): (N, T, D)."""
+    n, s, _ = rows.shape
+    firsts = s * torch.arange(n, device=rows.device).unsqueeze(1)  # (N, 1)
+    # A look-up copies whole rows, where gather moves number by number.
+    return nn.functional.embedding(firsts + positions, rows.flatten(0, 1))

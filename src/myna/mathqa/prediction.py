@@ -11,6 +11,7 @@ import torch
 
 from myna.mathqa.batches import pad
 from myna.mathqa.beam import Constraint, Hypothesis, beam_search
+from myna.mathqa.decoder import IncrementalDecoder
 from myna.mathqa.grammar import ExecutionGuide, Grammar
 from myna.mathqa.language.program import join_tokens
 from myna.mathqa.problems import mask_with_numbers
@@ -125,11 +126,11 @@ def _search(
     elif search == "execution":
         constraint = ExecutionGuide(tokens, [q.numbers for q in queries], end_id=END, device=device)
     lengths = torch.tensor([len(query.words) for query in queries])
-    state, memory = translator.start(pad([query.words for query in queries]).to(device), lengths)
+    decoder = IncrementalDecoder(translator.decoder)
+    words = pad([query.words for query in queries]).to(device)
     results = beam_search(
-        translator.step,
-        state,
-        memory,
+        decoder.step,
+        *decoder.start(*translator.start(words, lengths)),
         beam_size=beam_size,
         start_id=START,
         end_id=END,
