@@ -37,7 +37,7 @@ def test_equals_the_decoder_s_own_step_along_a_search(attention, input_feeding, 
     state, memory = decoder.start(encoded())
     fast_state, fast_memory = incremental.start(state, memory)
     generator = torch.Generator().manual_seed(2)
-    for k in (1, 4, 4, 4):
+    for width, k in ((1, 1), (1, 4), (4, 4), (4, 4)):
         # Several hypotheses grow from one, some from none, as in a beam.
         parents = torch.randint(width, (N, k), generator=generator)
 

@@ -191,7 +191,8 @@ def _map_moments(maps: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _mean_square(maps: Tensor) -> Tensor:
-    return torch.linalg.vector_norm(maps, dim=(3, 4), keepdim=True).square_().div_(_map_size(maps))
+    norms: Tensor = torch.linalg.vector_norm(maps, dim=(3, 4), keepdim=True)
+    return norms.square_().div_(_map_size(maps))
 
 
 def _map_dot(a: Tensor, b: Tensor) -> Tensor:

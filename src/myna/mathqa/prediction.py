@@ -89,14 +89,18 @@ def predict(
     counts = Counter(queries)
     distinct = sorted(counts, key=lambda query: (len(query.words), query.words, query.numbers))
     answers: dict[_Query, list[Prediction]] = {}
-    was_training = translator.training
+    was_training, n_threads = translator.training, torch.get_num_threads()
     translator.eval()
+    # A step's matrices are too small to share: where another process wants the cores, threads wait for each other, and
+    # two took 24 times as long as one.
+    torch.set_num_threads(1)
     for start in range(0, len(distinct), BATCH_SIZE):
         batch = distinct[start : start + BATCH_SIZE]
         found = _search(translator, vocabularies, batch, beam_size, search, n_best, length_penalty)
         answers.update(zip(batch, found, strict=True))
         tick(sum(counts[query] for query in batch))
     translator.train(was_training)
+    torch.set_num_threads(n_threads)
     return [answers[query] for query in queries]
 
 
