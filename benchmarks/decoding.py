@@ -17,6 +17,7 @@ import torch
 
 from myna.mathqa.batches import pad
 from myna.mathqa.beam import beam_search
+from myna.mathqa.decoder import IncrementalDecoder
 from myna.mathqa.prediction import BATCH_SIZE, MAX_STEPS
 from myna.mathqa.problems import mask
 from myna.mathqa.splits import load_splits
@@ -33,11 +34,11 @@ def decode(model: MathModel, texts: list[str], beam_size: int) -> None:
     for start in range(0, len(ids), BATCH_SIZE):
         group = ids[start : start + BATCH_SIZE]
         with torch.inference_mode():
-            state, memory = model.translator.start(pad(group), torch.tensor([len(words) for words in group]))
+            decoder = IncrementalDecoder(model.translator.decoder)
+            start_of_group = model.translator.start(pad(group), torch.tensor([len(words) for words in group]))
             beam_search(
-                model.translator.step,
-                state,
-                memory,
+                decoder.step,
+                *decoder.start(*start_of_group),
                 beam_size=beam_size,
                 start_id=START,
                 end_id=END,
