@@ -9,8 +9,8 @@ The second keeps glibc from handing large tensors back to the system after each 
 All variants are measured in one run. In each repetition every one takes a step, ours and torch's next to each other
 and in random order, and a ratio is the median over repetitions of the ratio within a repetition, so that other work
 on the machine strikes both sides. With one thread, times are CPU time of the process; with more, they are wall time.
-Memory is the most that a process of its own had beyond what it had before its steps (Linux only), with glibc as it
-comes, since a heap that hands nothing back holds holes too.
+Memory is the most that a process of its own had beyond what it had before its steps (Linux only). There glibc hands
+every large tensor back at once: otherwise the holes of its heap are counted too, and no two runs agree.
 """
 
 import argparse
@@ -154,6 +154,7 @@ def main() -> None:
     settings = {key: os.environ.pop(key) for key in sorted(os.environ) if key.startswith("MALLOC_")}
     print("malloc:", ", ".join(f"{key}={value}" for key, value in settings.items()) or "as it comes")
     times = measure_times(*shape, arguments.repeats, arguments.threads)
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"
     with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
         tasks = [(variant, *shape, arguments.threads) for variant in times]
         memory = dict(zip(times, pool.map(measure_memory, tasks, chunksize=1), strict=True))
