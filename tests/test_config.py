@@ -167,7 +167,7 @@ def test_extends_must_be_a_file_name(tmp_path: Path) -> None:
         ("name = '..'", "name: String should match pattern"),
         (
             "a = 1\nb = 2",
-            "a: unknown; known here: data, label_smoothing, model, name, study, teacher_forcing, training",
+            "a: unknown; known here: data, decoding, label_smoothing, model, name, study, teacher_forcing, training",
         ),
         ("a = 1\nb = 2", "(and 1 more)"),
         ("study = 'birds'", "study: Input should be 'math', not 'birds'"),

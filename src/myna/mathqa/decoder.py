@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from myna.mathqa.attention import ATTENTIONS, Attention, LuongAttention, attend
+from myna.mathqa.dropout import Dropout
 from myna.mathqa.encoders import Encoded
 
 State = tuple[Tensor, ...]
@@ -61,7 +62,7 @@ class LSTMDecoder(nn.Module):
         self.combine = nn.Linear(hidden_size + memory_size, hidden_size)
         self.output = nn.Linear(hidden_size, n_tokens)
         self.pointer = LuongAttention(hidden_size, memory_size) if pointer else None
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def start(self, encoded: Encoded) -> tuple[State, Memory]:
         """Return the state before the first token, with one hypothesis (N, 1, ...), and the search's memory."""

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from myna.mathqa.dropout import Dropout
+
 
 class Encoded(NamedTuple):
     """A batch of encoded problems.
@@ -104,7 +106,7 @@ class BiLSTMEncoder(nn.Module):
         sizes = [embedding.size, *[self.memory_size] * (n_layers - 1)]
         self.forwards = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
         self.backwards = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, words: Tensor, lengths: Tensor) -> Encoded:
         """Encode ids (N, S) of which the first `lengths` (N,) are words and the rest <pad>."""
