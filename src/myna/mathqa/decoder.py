@@ -165,12 +165,12 @@ class IncrementalDecoder:
 
     def __init__(self, decoder: LSTMDecoder) -> None:
         self.decoder = decoder
-        lstm, hidden_size = decoder.lstm, decoder.hidden_size
-        token_size = decoder.embedding.embedding_dim
-        weight_ih, weight_hh, bias_ih, bias_hh = lstm.all_weights[0]
-        of_token, of_vector = weight_ih.tensor_split([token_size], 1)  # (4H, E) and (4H, H), or (4H, 0)
-        self._token_gates = linear(decoder.embedding.weight, of_token, bias_ih + bias_hh)  # (V, 4H)
-        self._recurrent = torch.cat([weight_hh, of_vector], 1)  # (4H, R)
+        weights = dict(decoder.lstm.named_parameters())
+        token_size, hidden_size = decoder.embedding.embedding_dim, decoder.hidden_size
+        of_token, of_vector = weights["weight_ih_l0"].tensor_split([token_size], 1)  # (4H, E) and (4H, H), or (4H, 0)
+        bias = weights["bias_ih_l0"] + weights["bias_hh_l0"]
+        self._token_gates = linear(decoder.embedding.weight, of_token, bias)  # (V, 4H)
+        self._recurrent = torch.cat([weights["weight_hh_l0"], of_vector], 1)  # (4H, R)
         self._of_context, self._of_hidden = decoder.combine.weight.tensor_split([-hidden_size], 1)  # (H, M), (H, H)
 
     def start(self, state: State, memory: Memory) -> tuple[State, Memory]:

@@ -86,7 +86,7 @@ def test_every_operation_has_an_example() -> None:
     assert len(OPERATIONS) == 48
 
 
-@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=str)
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=list(OPERATIONS))
 def test_words_name_the_arguments_that_are_used(operation: Any) -> None:
     values = dict(zip("abc", ("<1>", "<2>", "<3>"), strict=True))
     said = operation.words.format(**values)
