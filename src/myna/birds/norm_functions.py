@@ -120,13 +120,13 @@ class Standardise(torch.autograd.Function):
         offset = _per_channel(bias, groups)
         scales = []
         for weight, term in zip(weights, terms, strict=True):
-            scale = _per_channel(weight, groups).expand(-1, -1, 1, x.shape[3]) * term.rstd  # (N or 1, G, K, 1, W)
+            scale = _in_rows(_per_channel(weight, groups), maps) * term.rstd  # (N or 1, G, K, 1, W)
             offset = torch.addcmul(offset, scale, term.centre, value=-1)  # (N or 1, G, K, 1, W)
             scales.append(scale)
         ctx.save_for_backward(x, *weights)
-        ctx.groups, ctx.terms, ctx.scale = groups, terms, _total(scales)
+        ctx.groups, ctx.terms = groups, terms
         y = torch.empty_like(values)  # (N, C, H, W), and no view, for whoever changes it in place
-        torch.addcmul(offset, maps, ctx.scale, out=_grouped(y, groups))
+        torch.addcmul(offset, maps, _total(scales), out=_grouped(y, groups))
         return y.to(x.dtype)
 
     @staticmethod
@@ -137,17 +137,18 @@ class Standardise(torch.autograd.Function):
         maps, grad = (_grouped(_full_precision(tensor), ctx.groups) for tensor in (x, grad_y))  # (N, G, K, H, W)
         grad_sum = grad.sum((3, 4), keepdim=True)  # (N, G, K, 1, 1)
         product_sum = _map_dot(maps, grad)  # (N, G, K, 1, 1)
-        grad_weights, slopes, offsets = [], [], []
+        grad_weights, scales, slopes, offsets = [], [], [], []
         for weight, (centre, rstd, pool) in zip(weights, ctx.terms, strict=True):
             grad_z = torch.addcmul(product_sum, centre, grad_sum, value=-1).mul_(rstd)  # sums of dy * z
             grad_weights.append(grad_z.sum(0).view_as(weight))
             weight = _per_channel(weight, ctx.groups)  # (G, K, 1, 1)
             factor = rstd / -_map_size(maps)
             slope = pool(weight * grad_z) * factor * rstd
+            scales.append(_in_rows(weight, maps) * rstd)  # (N or 1, G, K, 1, W)
             slopes.append(slope)
             offsets.append(torch.addcmul(pool(weight * grad_sum) * factor, slope, centre, value=-1))
-        offset = _total(offsets).expand(-1, -1, -1, 1, x.shape[3]).contiguous()  # (N or 1, G, K or 1, 1, W)
-        grad_x = torch.addcmul(offset, grad, ctx.scale).addcmul_(maps, _total(slopes))  # (N, G, K, H, W)
+        offset = _in_rows(_total(offsets), maps).contiguous()  # (N or 1, G, K or 1, 1, W)
+        grad_x = torch.addcmul(offset, grad, _total(scales)).addcmul_(maps, _total(slopes))  # (N, G, K, H, W)
         grad_bias = grad_sum.sum(0).flatten()
         return grad_x.flatten(1, 2).to(x.dtype), None, None, grad_bias, *grad_weights
 
@@ -162,6 +163,10 @@ def _grouped(x: Tensor, groups: int) -> Tensor:
 
 def _per_channel(parameter: Tensor, groups: int) -> Tensor:
     return parameter.view(groups, -1, 1, 1)  # (G, K, 1, 1)
+
+
+def _in_rows(coefficient: Tensor, maps: Tensor) -> Tensor:
+    return coefficient.expand(*coefficient.shape[:-1], maps.shape[4])  # (..., 1, W)
 
 
 def _map_size(maps: Tensor) -> int:
