@@ -143,6 +143,44 @@ class MathConfig(Section):
     decoding: DecodingSection = DecodingSection()
 
 
+class BirdsDataSection(Section):
+    """How photos become what the net sees."""
+
+    size: Annotated[int, Field(ge=8, multiple_of=4)] = Field(64, description="side of the square the net sees, pixels")
+    stored_size: NonNegativeInt = Field(0, description="shorter side in the cache; 0 is a quarter more than size")
+    min_area: Annotated[float, Field(gt=0, le=1)] = Field(0.35, description="training: least share of a photo shown")
+    max_stretch: Annotated[float, Field(ge=1)] = Field(1.33, description="training: largest change of aspect ratio")
+    flip: bool = Field(True, description="training: mirror half of the photos")
+    jitter: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.2, description="training: largest change of brightness, contrast and saturation, as a share"
+    )
+    limit: NonNegativeInt = Field(0, description="use the first so many training photos of a class; 0 is all")
+    on_bad: Literal["skip", "fail"] = Field("skip", description="what to do about a file that is no photo")
+    workers: NonNegativeInt = Field(0, description="threads that make views; 0 makes them between steps")
+
+
+class BirdsModelSection(Section):
+    """The residual net."""
+
+    n: PositiveInt = Field(2, description="blocks in each of three groups: 6n + 2 layers")
+    norm: Literal["bn", "in", "bin", "ln", "gn", "nn", "inbuilt"] = Field("bn", description="which normalisation")
+    groups: PositiveInt = Field(8, description="gn: groups of channels")
+    shortcut: Literal["identity", "projection"] = Field("identity", description="where a block changes the shape")
+
+
+class BirdsConfig(Section):
+    """A run of the birds study."""
+
+    study: Literal["birds"] = Field("birds", description="which study the config is of")
+    name: RunName = Field("birds", description="the run folder's name")
+    data: BirdsDataSection = BirdsDataSection()
+    model: BirdsModelSection = BirdsModelSection()
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = Field(
+        0.1, description="share of the target's probability spread over all classes"
+    )
+    training: TrainingSection = TrainingSection()
+
+
 def load(schema: type[S], path: Path, overrides: Sequence[str] = ()) -> S:
     """Read a configuration file, apply `key.path=value` overrides, and check it.
 

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from myna import __version__
-from myna.cli import math, study
+from myna.cli import birds, math, study
 from myna.errors import UserError
 
 # click's UsageError, or that of the copy of click inside newer versions of typer.
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
+app.add_typer(birds.app, name="birds")
 app.add_typer(math.app, name="math")
 app.add_typer(study.app, name="study")
 

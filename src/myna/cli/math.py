@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from myna.cli.math_score import score
-from myna.cli.options import Data, Json, Overrides
+from myna.cli.options import Data, Json, Name, Overrides, Resume
 
 app = typer.Typer(help="Word problems to programs.", no_args_is_help=True, rich_markup_mode=None)
 app.command()(score)
@@ -38,36 +36,21 @@ def train(
     config: Annotated[Path, typer.Argument(help="A TOML file, such as configs/math/quick/lstm_lstm.toml.")],
     data: Data = None,
     overrides: Overrides = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run folder; else the config's.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run where it was stopped.")] = False,
+    name: Name = None,
+    resume: Resume = False,
 ) -> None:
     """Train a model, in the run folder runs/NAME.
 
     Example: myna math train configs/math/quick/lstm_lstm_attn.toml --set training.seed=1 --name attn-1
     """
-    from myna import runs
-    from myna.config import MathConfig, load, save
-    from myna.engine.loop import Interrupted, Trainer
-    from myna.engine.tracking import console
+    from myna.cli.training import train_run
+    from myna.config import MathConfig, load
     from myna.mathqa.splits import load_splits
     from myna.mathqa.task import MathTask
 
     settings = load(MathConfig, config, [*(overrides or []), *([f"name={name}"] if name else [])])
     splits = load_splits(data)
-    folder = runs.create(settings.name, resume=resume)
-    runs.check_same_config(folder, settings)
-    save(settings, folder / runs.CONFIG)
-    runs.write_environment(folder, data=splits.source)
-    task = MathTask(settings, splits.train, splits.dev)
-    try:
-        at = Trainer(task, settings.training, folder, resume=resume).train()
-    except Interrupted:
-        again = shlex.join(["myna", *(part for part in sys.argv[1:] if part != "--resume"), "--resume"])
-        console.print(f"stopped; all is saved. Go on with: {again}", markup=False)
-        raise typer.Exit(130) from None
-    n_parameters = sum(parameter.numel() for parameter in task.model.parameters())
-    runs.write_summary(folder, n_parameters=n_parameters, minutes=at.seconds / 60, best_score=at.best_score)
-    console.print(f"{folder}: best {task.score_name} {at.best_score:.4f} on dev, {at.seconds / 60:.1f} minutes")
+    train_run(settings, splits.source, lambda settings: MathTask(settings, splits.train, splits.dev), resume=resume)
 
 
 @app.command(name="eval")

@@ -14,3 +14,5 @@ Json = Annotated[bool, typer.Option("--json", help="Print numbers as JSON, for p
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: training.epochs=3.")
 ]
+Name = Annotated[str | None, typer.Option(help="Name of the run folder; else the config's.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on with the run where it was stopped.")]
