@@ -24,6 +24,9 @@ def run(
     data: Data = None,
     workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = os.cpu_count() or 1,
     overrides: Overrides = None,
+    only_finished: Annotated[
+        bool, typer.Option("--only-finished", help="Train nothing; report on the runs that are finished.")
+    ] = False,
 ) -> None:
     """Train and measure all runs of a study that are not there yet, and write the report.
 
@@ -34,6 +37,6 @@ def run(
     from myna.report.render import render
     from myna.studies.run import run_study
 
-    folder = run_study(study, data, workers, overrides or [])
+    folder = run_study(study, data, workers, overrides or [], only_finished=only_finished)
     report = render(read_json(folder / "results.json"), folder)
     console.print(f"report: {report}", markup=False)

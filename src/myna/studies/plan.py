@@ -9,7 +9,9 @@ from typing import Literal
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
-from myna.config import MathConfig, RunName, Section, load
+from myna.config import BirdsConfig, MathConfig, RunName, Section, load
+
+CONFIGS: dict[str, type[MathConfig] | type[BirdsConfig]] = {"math": MathConfig, "birds": BirdsConfig}
 
 
 class StudyRun(Section):
@@ -24,13 +26,17 @@ class StudyRun(Section):
 class StudyConfig(Section):
     """A study: runs, and what is measured on them."""
 
-    study: Literal["math"] = "math"
+    study: Literal["math", "birds"] = Field("math", description="of which half")
     name: RunName = Field(description="folder of the results")
     title: str = Field(description="headline of the report")
     runs: list[StudyRun] = Field(min_length=1)
-    splits: list[Literal["dev", "test"]] = Field(["dev", "test"], description="measured on")
-    beam_sizes: list[PositiveInt] = Field([10], description="measured at")
-    searches: list[Literal["plain", "grammar", "execution"]] = Field(["plain", "grammar", "execution"])
+    splits: list[Literal["train", "dev", "val", "test"]] = Field(
+        [], description="measured on; none is all but math's train"
+    )
+    beam_sizes: list[PositiveInt] = Field([10], description="math: measured at")
+    searches: list[Literal["plain", "grammar", "execution"]] = Field(
+        ["plain", "grammar", "execution"], description="math: what may follow in the beam"
+    )
 
 
 @dataclass(frozen=True)
@@ -38,6 +44,7 @@ class PlannedRun:
     """One training of a study.
 
     Attributes:
+        study: "math" or "birds".
         name: of the run folder; runs with the same name are the same run, whichever study asks for it.
         label: what the run is called in tables.
         seed: of the training.
@@ -45,6 +52,7 @@ class PlannedRun:
         overrides: settings laid over it.
     """
 
+    study: str
     name: str
     label: str
     seed: int
@@ -52,15 +60,15 @@ class PlannedRun:
     overrides: tuple[str, ...]
 
     @property
-    def settings(self) -> MathConfig:
+    def settings(self) -> MathConfig | BirdsConfig:
         """The run's whole configuration."""
-        return load(MathConfig, self.config, self.overrides)
+        return load(CONFIGS[self.study], self.config, self.overrides)
 
     @property
     def command(self) -> str:
         """What trains this run alone."""
         overrides = "".join(f" --set {override}" for override in self.overrides)
-        return f"myna math train {self.config}{overrides}"
+        return f"myna {self.study} train {self.config}{overrides}"
 
 
 def expand(path: Path, overrides: list[str]) -> tuple[StudyConfig, list[PlannedRun]]:
@@ -78,13 +86,14 @@ def expand(path: Path, overrides: list[str]) -> tuple[StudyConfig, list[PlannedR
     for run in study.runs:
         config = Path(os.path.normpath(path.parent / run.config))
         # Names the run after everything that makes it differ from its config.
-        base = load(MathConfig, config, run.set)
+        base = load(CONFIGS[study.study], config, run.set)
         suffix = "".join(f"-{_short(override)}" for override in run.set)
         for seed in run.seeds:
             name = f"{base.name}{suffix}-seed{seed}"
             settings = (*run.set, *overrides, f"training.seed={seed}", f"name={name}")
-            planned.append(PlannedRun(name, run.label or base.name + suffix, seed, config, settings))
-            load(MathConfig, config, settings)
+            label = run.label or base.name + suffix
+            planned.append(PlannedRun(study.study, name, label, seed, config, settings))
+            load(CONFIGS[study.study], config, settings)
     return study, planned
 
 

@@ -6,25 +6,48 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from myna import runs
-from myna.config import MathConfig, flatten, load
+from myna.config import flatten, load
 from myna.engine.tracking import Tick, console, progress
 from myna.errors import UserError
 from myna.files import read_json, write_json
-from myna.mathqa.assessment import assess
-from myna.mathqa.baselines import BASELINES, NeighbourIndex
-from myna.mathqa.evaluation import evaluate
-from myna.mathqa.problems import mask
-from myna.mathqa.splits import Splits, describe, load_splits
-from myna.mathqa.task import MathModel
-from myna.studies.plan import PlannedRun, StudyConfig, expand
+from myna.studies.birds import BirdMeasures
+from myna.studies.math import MathMeasures
+from myna.studies.plan import CONFIGS, PlannedRun, StudyConfig, expand
 
 
-def run_study(path: Path, data: Path | None, workers: int, overrides: list[str]) -> Path:
+class Measures(Protocol):
+    """What a half of Myna measures for its studies."""
+
+    source: str
+    is_generated: bool
+
+    def describe_data(self) -> dict[str, Any]:
+        """Return the facts of the data."""
+
+    def describe_model(self, folder: Path) -> dict[str, Any]:
+        """Return what there is to say of a run's model beyond its config."""
+
+    def measure(self, folder: Path) -> dict[str, Any]:
+        """Return a run's scores by split; a measurement that exists is read, not repeated."""
+
+    def measure_baselines(self) -> list[dict[str, Any]]:
+        """Score each baseline as if it were a run."""
+
+    def compare(self, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return paired tests between runs."""
+
+
+MEASURES: dict[str, Callable[[StudyConfig, Path | None], Measures]] = {"math": MathMeasures, "birds": BirdMeasures}
+
+
+def run_study(
+    path: Path, data: Path | None, workers: int, overrides: Sequence[str] = (), *, only_finished: bool = False
+) -> Path:
     """Train and measure everything that a study asks for; return the folder of its results.
 
     Args:
@@ -32,27 +55,36 @@ def run_study(path: Path, data: Path | None, workers: int, overrides: list[str])
         data: the data folder asked for on the command line.
         workers: trainings at a time; the cores are shared out among them.
         overrides: settings laid over every run, such as "training.epochs=2".
+        only_finished: train nothing, and leave out the runs that are not finished.
 
     Raises:
         UserError: the plan has a mistake, or a training failed; its log is named.
     """
     started = time.monotonic()
     study, planned = expand(path, overrides)
-    splits = load_splits(data)
-    console.print(f"{study.title}: {len(planned)} runs on {splits.source}", markup=False)
-    _train_all([run for run in planned if not runs.is_finished(runs.runs_folder() / run.name)], data, workers)
-    index = NeighbourIndex(splits.train)
+    measures = MEASURES[study.study](study, data)
+    console.print(f"{study.title}: {len(planned)} runs on {measures.source}", markup=False)
+    if not only_finished:
+        waiting = [run for run in planned if not runs.is_finished(runs.runs_folder() / run.name)]
+        # The first seed of all comes before the second of any, so that a study cut short can be compared.
+        _train_all(sorted(waiting, key=lambda run: run.seed), data, workers)
+    finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
+    if not finished:
+        raise UserError(f"{path}: none of its {len(planned)} runs is finished")
+    measured = [_measure(run, measures) for run in finished]
     results = {
         "study": study.study,
         "name": study.name,
         "title": study.title,
-        "source": splits.source,
-        "is_generated": splits.is_generated,
+        "source": measures.source,
+        "is_generated": measures.is_generated,
         "command": f"myna study run {path}",
         "environment": runs.describe_environment(),
-        "facts": describe(splits),
-        "runs": [_measure(run, study, splits, index) for run in planned],
-        "baselines": [_measure_baseline(name, study, splits, index) for name in BASELINES],
+        "facts": measures.describe_data(),
+        "runs": measured,
+        "baselines": measures.measure_baselines(),
+        "comparisons": measures.compare(measured),
+        "n_planned": len(planned),
     }
     folder = runs.runs_folder() / "studies" / study.name
     results["minutes"] = (time.monotonic() - started) / 60
@@ -65,7 +97,7 @@ def _train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> No
     if not waiting:
         return
     workers = min(workers, len(waiting))
-    epochs = [load(MathConfig, run.config, run.overrides).training.epochs for run in waiting]
+    epochs = [run.settings.training.epochs for run in waiting]
     environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
     running: dict[str, subprocess.Popen[bytes]] = {}
     queue = list(waiting)
@@ -94,7 +126,7 @@ def _start(run: PlannedRun, data: Path | None, environment: dict[str, str]) -> s
     folder.mkdir(parents=True, exist_ok=True)
     settings = [argument for override in run.overrides for argument in ("--set", override)]
     where = ["--data", str(data)] if data else []
-    command = [sys.executable, "-m", "myna", "math", "train", str(run.config), *settings, *where, "--resume"]
+    command = [sys.executable, "-m", "myna", run.study, "train", str(run.config), *settings, *where, "--resume"]
     with (folder / "train.log").open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 
@@ -118,53 +150,20 @@ def _check(name: str, process: subprocess.Popen[bytes]) -> None:
     raise UserError(f"{name}: training stopped with status {process.returncode}: {lines[-1]} (all of it: {log})")
 
 
-def _measure(run: PlannedRun, study: StudyConfig, splits: Splits, index: NeighbourIndex) -> dict[str, Any]:
-    """Return everything that a report says about one run; a measurement that exists is read, not repeated."""
+def _measure(run: PlannedRun, measures: Measures) -> dict[str, Any]:
+    """Return everything that a report says about one run."""
     folder = runs.runs_folder() / run.name
     summary = read_json(folder / runs.SUMMARY)
-    model: MathModel | None = None
-    scores: dict[str, list[dict[str, Any]]] = {}
-    for split in study.splits:
-        scores[split] = []
-        for beam_size in study.beam_sizes:
-            for search in study.searches:
-                path = folder / f"scores-{split}-{beam_size}-{search}.json"
-                if not path.exists():
-                    model = model or MathModel.load(folder)
-                    output = folder / f"predictions-{split}-{beam_size}-{search}.json"
-                    title = f"{run.name}, {split}, beam {beam_size}, {search}"
-                    score = assess(
-                        model,
-                        splits.named(split),
-                        index,
-                        title=title,
-                        beam_size=beam_size,
-                        search=search,
-                        output=output,
-                    )
-                    write_json(path, score)
-                scores[split].append(read_json(path))
+    config = load(CONFIGS[run.study], folder / "best" / runs.CONFIG)
     return {
         "name": run.name,
         "label": run.label,
         "seed": run.seed,
         "command": run.command,
-        "config": flatten(load(MathConfig, folder / "best" / runs.CONFIG).model_dump(mode="json")),
+        "config": flatten(config.model_dump(mode="json")),
         "n_parameters": summary["n_parameters"],
         "minutes": summary["minutes"],
+        **measures.describe_model(folder),
         "curves": runs.read_metrics(folder),
-        "scores": scores,
+        "scores": measures.measure(folder),
     }
-
-
-def _measure_baseline(name: str, study: StudyConfig, splits: Splits, index: NeighbourIndex) -> dict[str, Any]:
-    """Score a baseline as if it were a run."""
-    predict = BASELINES[name](index)
-    scores = {
-        split: [
-            {"beam_size": None, "search": None, "problems_per_second": None}
-            | evaluate(splits.named(split), [predict(mask(p.text)) for p in splits.named(split)], index)
-        ]
-        for split in study.splits
-    }
-    return {"name": name, "label": name, "scores": scores}

@@ -1,0 +1,84 @@
+"""What a study of the birds half measures on its runs, and beside them."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from myna import runs
+from myna.birds.assessment import assess
+from myna.birds.audit import audit_splits
+from myna.birds.baselines import measure_baselines
+from myna.birds.splits import load_splits
+from myna.birds.task import BirdModel
+from myna.files import read_json, write_json
+from myna.studies.plan import StudyConfig
+from myna.studies.statistics import holm, paired_difference
+
+
+class BirdMeasures:
+    """Measurements on photos.
+
+    Args:
+        study: which splits.
+        data: the data folder asked for; else as `load_splits` finds it.
+    """
+
+    def __init__(self, study: StudyConfig, data: Path | None) -> None:
+        self.splits = load_splits(data)
+        self.source, self.is_generated = self.splits.source, self.splits.is_generated
+        self.names = study.splits or ["train", "val", "test"]
+
+    def describe_data(self) -> dict[str, Any]:
+        """Return the facts of the data, the audit of its splits included."""
+        return audit_splits(self.splits)
+
+    def describe_model(self, folder: Path) -> dict[str, Any]:
+        """Return layers, multiply-adds of a photo, and maps of a run's net."""
+        model = BirdModel.load(folder)
+        size = model.config.data.size
+        return {
+            "n_layers": model.net.n_layers,
+            "multiply_adds": model.net.multiply_adds(size, size),
+            "map_sizes": model.net.map_sizes(size, size),
+        }
+
+    def measure(self, folder: Path) -> dict[str, Any]:
+        """Return a run's scores by split; what is measured is only read."""
+        for split in self.names:
+            path = folder / f"scores-{split}.json"
+            if not path.exists():
+                output = folder / f"predictions-{split}.json"
+                write_json(path, assess(BirdModel.load(folder), self.splits, split, output))
+        return {split: read_json(folder / f"scores-{split}.json") for split in self.names}
+
+    def measure_baselines(self) -> list[dict[str, Any]]:
+        """Score each baseline as if it were a run."""
+        return measure_baselines(self.splits, [split for split in self.names if split != "train"])
+
+    def compare(self, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return a paired test of accuracy on test for every two labels that have seeds in common."""
+        if "test" not in self.names:
+            return []
+        by_label: dict[str, dict[int, str]] = {}
+        for run in measured:
+            by_label.setdefault(run["label"], {})[run["seed"]] = run["name"]
+        comparisons = []
+        for a, b in combinations(by_label, 2):
+            seeds = sorted(by_label[a].keys() & by_label[b].keys())
+            if seeds:
+                verdicts = [np.array([_verdicts(by_label[label][seed]) for seed in seeds]) for label in (a, b)]
+                comparisons.append(
+                    {"split": "test", "a": a, "b": b, "n_seeds": len(seeds), **paired_difference(*verdicts)}
+                )
+        adjusted = holm([comparison["p"] for comparison in comparisons])
+        return [{**comparison, "p_holm": p} for comparison, p in zip(comparisons, adjusted, strict=True)]
+
+
+def _verdicts(run: str) -> list[bool]:
+    """Return which test photos a run named rightly."""
+    predictions = read_json(runs.runs_folder() / run / "predictions-test.json")
+    return [photo["predicted"] == photo["class"] for photo in predictions]
