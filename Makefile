@@ -8,8 +8,9 @@ endif
 
 .PHONY: study test lint bench clean
 
-study: .venv/installed          ## train, measure and report: the quick study
-	$(BIN)/myna study run configs/studies/quick.toml
+study: .venv/installed          ## train, measure and report: the quick study of each half
+	$(BIN)/myna study run configs/studies/quick-math.toml
+	$(BIN)/myna study run configs/studies/quick-birds.toml
 
 test: .venv/installed           ## the whole test suite
 	$(BIN)/pytest -n 2 tests

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import settings
+from PIL import Image
 from torch import Tensor, nn
 
 settings.register_profile("myna", derandomize=True, deadline=None)
@@ -45,6 +46,26 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYNA_RUNS", str(tmp_path / "runs"))
     # What a test writes need not outlive a power cut, and waiting for the disk takes most of a small training.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+COLOURS = {"Crow": (40, 40, 40), "Egret": (220, 220, 220), "Roller": (40, 80, 220)}
+N_PHOTOS = {"train": 7, "val": 4, "test": 4}
+
+
+@pytest.fixture(scope="session")
+def bird_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder, birds/<split>/<class>/<number>.png: three classes of different colours and photos of many sizes."""
+    folder = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for split, n in N_PHOTOS.items():
+        for name, colour in COLOURS.items():
+            target = folder / "birds" / split / name
+            target.mkdir(parents=True)
+            for number in range(n):
+                height, width = rng.integers(18, 40, 2)
+                pixels = rng.normal(colour, 40, (height, width, 3)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(target / f"{number}.png")
+    return folder
 
 
 class TinyTask:

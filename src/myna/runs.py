@@ -24,7 +24,7 @@ from typing import Any
 import myna
 from myna.config import Section, flatten, load
 from myna.errors import UserError
-from myna.files import read_text, write_json
+from myna.files import read_json, read_text, write_json
 
 CONFIG = "config.toml"
 METRICS = "metrics.jsonl"
@@ -98,6 +98,23 @@ def find(name_or_path: str | Path) -> Path:
 def write_summary(folder: Path, **values: float) -> None:
     """Say that a run is finished, and what it came to."""
     write_json(folder / SUMMARY, values)
+
+
+def describe_making(folder: Path) -> list[str]:
+    """Return what a model card says of how a finished run was made: command, source, seed, minutes.
+
+    Raises:
+        UserError: the run is not finished.
+    """
+    if not is_finished(folder):
+        raise UserError(f"{folder}: this run is not finished; go on with it first (--resume)")
+    summary, environment = read_json(folder / SUMMARY), read_json(folder / ENVIRONMENT)
+    packages = environment["packages"]
+    return [
+        f"- Made by: `{environment['command'].removesuffix(' --resume')}`",
+        f"- Source: {environment['commit']}; torch {packages['torch']}, Python {environment['python']}",
+        f"- Took {summary['minutes']:.0f} minutes on one core; {summary['n_parameters']:,} parameters",
+    ]
 
 
 def is_finished(folder: Path) -> bool:

@@ -9,6 +9,8 @@ from myna import __version__
 from myna.cli.app import run
 from myna.errors import UserError
 
+CONFIGS_FOLDER = Path(__file__).parents[2] / "configs"
+
 
 def call(monkeypatch, *arguments):
     monkeypatch.setattr(sys, "argv", ["myna", *map(str, arguments)])
@@ -27,6 +29,10 @@ def test_version_is_printed(monkeypatch, capsys):
         (["math", "eval", "nowhere"], "nowhere: neither a folder nor a run"),
         (["math", "score", "nowhere.json"], "nowhere.json: no such file"),
         (["math", "data", "--data", "nowhere"], "nowhere: no such folder"),
+        (["birds", "train", "nowhere.toml"], "nowhere.toml: no such file"),
+        (["birds", "eval", "nowhere"], "nowhere: neither a folder nor a run"),
+        (["birds", "eval", "."], "no config.toml; expected the folder of a run or of a model"),
+        (["birds", "data", "--data", "nowhere"], "nowhere: no such folder"),
         (["math", "dance"], "No such command 'dance'"),
         (["study", "run"], "Missing argument"),
     ],
@@ -127,14 +133,40 @@ def test_train_eval_and_score_on_the_generated_sample(monkeypatch, capsys, tmp_p
     assert again["execution_accuracy"] == scores["execution_accuracy"]
 
 
-def test_every_shipped_config_validates():
-    from myna.config import MathConfig, load
+@pytest.mark.parametrize("study", ["birds", "math"])
+def test_every_shipped_config_validates(study):
+    from myna.config import load
+    from myna.studies.plan import CONFIGS
+
+    configs = sorted((CONFIGS_FOLDER / study).glob("*/*.toml"))
+    assert len(configs) >= 4
+    for path in configs:
+        assert load(CONFIGS[study], path).study == study
+
+
+def test_every_shipped_study_has_runs_of_different_names():
     from myna.studies.plan import expand
 
-    root = Path(__file__).parents[2] / "configs"
-    configs = sorted((root / "math").glob("*/*.toml"))
-    assert configs
-    for path in configs:
-        load(MathConfig, path)
-    for path in sorted((root / "studies").glob("*.toml")):
-        assert expand(path, [])[1]
+    studies = sorted((CONFIGS_FOLDER / "studies").glob("*.toml"))
+    assert len(studies) >= 5
+    for path in studies:
+        names = [run.name for run in expand(path, [])[1]]
+        assert len(set(names)) == len(names)
+
+
+def test_a_bird_net_is_trained_evaluated_shipped_and_not_trained_twice(monkeypatch, capsys, tmp_path, bird_folder):
+    monkeypatch.setenv("MYNA_DATA", str(bird_folder))
+    config = tmp_path / "c.toml"
+    config.write_text('study = "birds"\nname = "tiny"\n[data]\nsize = 16\n[model]\nn = 1\n[training]\nepochs = 1\n')
+    assert call(monkeypatch, "birds", "prepare", config) == 0
+    assert "train: 21 of 21 photos ready" in capsys.readouterr().out
+    assert call(monkeypatch, "birds", "train", config, "--set", "model.norm=ln") == 0
+    assert call(monkeypatch, "birds", "train", config) == 2
+    assert "this run exists" in capsys.readouterr().err
+    assert call(monkeypatch, "birds", "ship", "tiny", tmp_path / "ln") == 0
+    assert call(monkeypatch, "birds", "eval", tmp_path / "ln", "--split", "val", "--json") == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["n"] == 12
+    assert scores["accuracy"] == json.loads((tmp_path / "ln" / "scores.json").read_text())["val"]["accuracy"]
+    assert call(monkeypatch, "birds", "eval", tmp_path / "ln") == 0
+    assert "Roller" in capsys.readouterr().out

@@ -65,3 +65,28 @@ def test_a_study_trains_measures_and_reports_and_does_nothing_twice(study):
 def test_a_training_that_fails_names_its_log(study):
     with pytest.raises(UserError, match=r"tiny-seed\d: training stopped with status 2: .*nowhere\.txt.*train\.log"):
         run_study(study, None, 2, ["model.glove=nowhere.txt"])
+
+
+@pytest.mark.slow
+def test_a_birds_study_compares_its_runs_on_the_same_photos(tmp_path, monkeypatch, bird_folder):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tiny.toml").write_text(
+        'study = "birds"\nname = "tiny"\n[data]\nsize = 16\n[model]\nn = 1\n[training]\nepochs = 1\nbatch_size = 4\n'
+    )
+    runs_of = '[[runs]]\nconfig = "tiny.toml"\nlabel = "{0}"\nset = ["model.norm={0}"]\nseeds = [0, 1]\n'
+    study = tmp_path / "norms.toml"
+    study.write_text('study = "birds"\nname = "n"\ntitle = "T"\n' + runs_of.format("bn") + runs_of.format("inbuilt"))
+    with pytest.raises(UserError, match="none of its 4 runs is finished"):
+        run_study(study, bird_folder, 2, only_finished=True)
+    folder = run_study(study, bird_folder, 2)
+    results = json.loads((folder / "results.json").read_text())
+    assert [run["label"] for run in results["runs"]] == ["bn", "bn", "inbuilt", "inbuilt"]
+    assert results["runs"][0]["n_layers"] == 8
+    assert results["runs"][0]["scores"]["train"]["n"] == 21
+    (comparison,) = results["comparisons"]
+    assert (comparison["a"], comparison["b"], comparison["n_seeds"]) == ("bn", "inbuilt", 2)
+    accuracies = [run["scores"]["test"]["accuracy"] for run in results["runs"]]
+    expected = (accuracies[0] + accuracies[1] - accuracies[2] - accuracies[3]) / 2
+    assert comparison["difference"] == pytest.approx(expected)
+    assert {row["name"] for row in results["baselines"]} >= {"linear on pixels"}
+    assert "inbuilt" in render(results, folder).read_text()

@@ -85,8 +85,12 @@ def build_resnet(section: BirdsModelSection, n_classes: int) -> ResNet:
 
 def open_cache(photos: Iterable[PhotoFile], section: BirdsDataSection) -> PhotoCache:
     """Decode photos that are not decoded yet, at the size that a config asks for."""
-    side = section.stored_size or round(1.25 * section.size)
-    return prepare([photo.path for photo in photos], side, section.on_bad)
+    return prepare([photo.path for photo in photos], stored_side(section), section.on_bad)
+
+
+def stored_side(section: BirdsDataSection) -> int:
+    """Return the shorter side at which photos are stored, in pixels."""
+    return section.stored_size or round(1.25 * section.size)
 
 
 @dataclass(frozen=True)

@@ -1,17 +1,35 @@
-"""Verbs of the birds study: prepare, train."""
+"""Verbs of the birds study: data, prepare, train, eval, ship."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from myna.cli.options import Data, Name, Overrides, Resume
+from myna.cli.options import Data, Json, Name, Overrides, Resume
 
 app = typer.Typer(help="Photos to species.", no_args_is_help=True, rich_markup_mode=None)
 
 Config = Annotated[Path, typer.Argument(help="A TOML file, such as configs/birds/quick/bn.toml.")]
+
+
+@app.command()
+def data(data: Data = None, as_json: Json = False) -> None:
+    """Print the facts of the photos: counts, sizes, what the splits share, what gives a class away.
+
+    Example: myna birds data --json
+    """
+    from myna.birds.audit import audit_splits
+    from myna.birds.splits import load_splits
+    from myna.cli.tables import print_facts
+
+    facts = audit_splits(load_splits(data))
+    if as_json:
+        typer.echo(json.dumps(facts, indent=2))
+    else:
+        print_facts(facts)
 
 
 @app.command()
@@ -47,3 +65,49 @@ def train(
     settings = load(BirdsConfig, config, [*(overrides or []), *([f"name={name}"] if name else [])])
     splits = load_splits(data)
     train_run(settings, splits.source, lambda settings: BirdTask(settings, splits), resume=resume)
+
+
+@app.command(name="eval")
+def evaluate(
+    model: Annotated[str, typer.Argument(help="A run's name, or the folder of a run or model.")],
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    data: Data = None,
+    as_json: Json = False,
+    output: Annotated[Path | None, typer.Option(help="Where to write the prediction for each photo, as JSON.")] = None,
+) -> None:
+    """Classify a split and score it: accuracy, F1, loss, top 5, calibration, each class.
+
+    Example: myna birds eval models/birds/gn --split test --json
+    """
+    from myna import runs
+    from myna.birds.assessment import assess
+    from myna.birds.splits import load_splits
+    from myna.birds.task import BirdModel
+    from myna.cli.tables import print_bird_scores
+
+    folder = runs.find(model)
+    trained = BirdModel.load(folder)
+    splits = load_splits(data)
+    path = output or runs.runs_folder() / "predictions" / f"{folder.name}-{split}.json"
+    scores = assess(trained, splits, split, path)
+    if as_json:
+        typer.echo(json.dumps(scores, indent=2))
+    else:
+        print_bird_scores(f"{folder} on {split} of {splits.source}", scores)
+
+
+@app.command()
+def ship(
+    run: Annotated[str, typer.Argument(help="A finished run's name or folder.")],
+    destination: Annotated[Path, typer.Argument(help="The model folder to write, such as models/birds/gn.")],
+    data: Data = None,
+) -> None:
+    """Write a run's best net, with a card of what it scores.
+
+    Example: myna birds ship birds-norm-gn-seed0 models/birds/gn
+    """
+    from myna import runs
+    from myna.birds.shipping import ship as write
+    from myna.birds.splits import load_splits
+
+    write(runs.find(run), destination, load_splits(data))

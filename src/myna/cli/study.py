@@ -20,7 +20,7 @@ def _group() -> None:
 
 @app.command()
 def run(
-    study: Annotated[Path, typer.Argument(help="A study's TOML file, such as configs/studies/quick.toml.")],
+    study: Annotated[Path, typer.Argument(help="A study's TOML file, such as configs/studies/quick-math.toml.")],
     data: Data = None,
     workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = os.cpu_count() or 1,
     overrides: Overrides = None,
@@ -30,7 +30,7 @@ def run(
 ) -> None:
     """Train and measure all runs of a study that are not there yet, and write the report.
 
-    Example: myna study run configs/studies/quick.toml
+    Example: myna study run configs/studies/quick-math.toml
     """
     from myna.engine.tracking import console
     from myna.files import read_json

@@ -15,6 +15,13 @@ _SCORES = {
     "execution_accuracy": "execution",
     "token_match": "token match",
 }
+_BIRD_SCORES = {
+    "accuracy": "accuracy",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "top5": "top 5",
+    "calibration_error": "calibration error",
+}
 _GROUPS = ("seen", "novel", "far")
 
 
@@ -34,6 +41,25 @@ def print_scores(title: str, scores: Mapping[str, Any]) -> None:
     if scores.get("problems_per_second"):
         console.print(f"{scores['problems_per_second']:.0f} problems a second")
     print_failures(console, scores.get("failures", {}))
+
+
+def print_bird_scores(title: str, scores: Mapping[str, Any]) -> None:
+    """Print the scores of a split in percent, then those of each class, the best first."""
+    console = Console()
+    console.print(f"{title}: {scores['n']:,} photos", markup=False, highlight=False)
+    intervals = scores["intervals"]
+    for key, name in _BIRD_SCORES.items():
+        low, high = intervals.get(key, (None, None))
+        interval = f"  ({100 * low:.1f} to {100 * high:.1f}, 95 % bootstrap interval)" if low is not None else ""
+        console.print(f"{name:<18} {100 * scores[key]:5.1f}{interval}", highlight=False)
+    console.print(f"{'loss':<18} {scores['loss']:5.3f} nats", highlight=False)
+    table = Table(title="by class", title_justify="left")
+    table.add_column("class")
+    for heading in ("photos", "precision", "recall", "F1"):
+        table.add_column(heading, justify="right")
+    for row in sorted(scores["per_class"], key=lambda row: -row["f1"]):
+        table.add_row(row["name"], str(row["n"]), *(f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1")))
+    console.print(table)
 
 
 def print_failures(console: Console, failures: Mapping[str, int]) -> None:

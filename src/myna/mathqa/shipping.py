@@ -8,8 +8,7 @@ from typing import Any
 from myna import runs
 from myna.config import save
 from myna.engine.checkpoint import WEIGHTS, replace_folder, save_weights
-from myna.errors import UserError
-from myna.files import read_json, write_json, write_text
+from myna.files import write_json, write_text
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.prediction import SEARCHES
@@ -32,8 +31,7 @@ def ship(run: Path, destination: Path, splits: Splits) -> None:
     Raises:
         UserError: the run is not finished.
     """
-    if not runs.is_finished(run):
-        raise UserError(f"{run}: this run is not finished; go on with it first (--resume)")
+    making = runs.describe_making(run)
     model = MathModel.load(run)
 
     def write(folder: Path) -> None:
@@ -43,7 +41,7 @@ def ship(run: Path, destination: Path, splits: Splits) -> None:
         scores = _measure(MathModel.load(folder), splits, run, destination.name)
         write_json(folder / SCORES, scores)
         size = (folder / WEIGHTS).stat().st_size
-        write_text(folder / CARD, _card(run, destination, model, size, splits, scores))
+        write_text(folder / CARD, _card(making, destination, model, size, splits, scores))
 
     replace_folder(destination, write)
 
@@ -69,21 +67,19 @@ def _measure(model: MathModel, splits: Splits, run: Path, name: str) -> dict[str
 
 
 def _card(
-    run: Path, destination: Path, model: MathModel, size: int, splits: Splits, scores: dict[str, dict[str, Any]]
+    making: list[str], destination: Path, model: MathModel, size: int, splits: Splits, scores: dict[str, dict[str, Any]]
 ) -> str:
     """Write the card: what the model is, what made it, what it scores."""
-    summary, environment = read_json(run / runs.SUMMARY), read_json(run / runs.ENVIRONMENT)
     section = model.config.training
     lines = [
         f"# {model.config.model.type}",
         "",
         "Turns a word problem into a program of MathQA's operation language.",
         "",
-        f"- Made by: `{environment['command'].removesuffix(' --resume')}`",
-        f"- Source: {environment['commit']}; torch {environment['packages']['torch']}, Python {environment['python']}",
+        *making,
         f"- Data: {splits.source}: {len(splits.train):,} training problems; epoch chosen on {len(splits.dev):,} of dev",
-        f"- Seed: {section.seed}; epochs: {section.epochs}; {summary['minutes']:.0f} minutes on one core",
-        f"- Size: {summary['n_parameters']:,} parameters, {size / 1e6:.1f} MB in half precision",
+        f"- Seed: {section.seed}; epochs: {section.epochs}",
+        f"- Size: {size / 1e6:.1f} MB in half precision",
         f"- Teacher forcing: ratio {model.config.teacher_forcing.ratio}, {model.config.teacher_forcing.form} form",
         f"- Length penalty: {model.config.decoding.length_penalty}, chosen on dev",
         "",

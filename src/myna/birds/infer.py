@@ -1,0 +1,81 @@
+"""The assignment's own command for part 1: writes the class id of each photo of a list, one a line."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from myna.birds.norms import NORMS
+from myna.birds.prediction import predict
+from myna.birds.splits import list_photos
+from myna.birds.task import BirdModel
+from myna.errors import UserError
+from myna.files import read_text, write_text
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command; return 0, or 2 with one line on standard error if something in the call is wrong."""
+    parser = argparse.ArgumentParser(prog="infer.py", description="Write the class id of each photo, one a line.")
+    parser.add_argument("--model_file", type=Path, required=True, help="a model's folder, or its model.safetensors")
+    parser.add_argument("--normalization", choices=tuple(NORMS), required=True)
+    parser.add_argument("--n", type=int, required=True, help="the net has 6n + 2 layers")
+    parser.add_argument(
+        "--test_data_file",
+        type=Path,
+        required=True,
+        help="a CSV with a photo's path on each line, relative to the CSV; or a folder of photos, taken by name",
+    )
+    parser.add_argument("--output_file", type=Path, required=True, help="line i is the class id of photo i")
+    options = parser.parse_args(arguments)
+    try:
+        infer(options.model_file, options.normalization, options.n, options.test_data_file, options.output_file)
+    except UserError as error:
+        print(f"infer.py: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    return 0
+
+
+def infer(model_file: Path, normalization: str, n: int, test_data_file: Path, output_file: Path) -> None:
+    """Write the class id of each photo of a list into a file, which is replaced as a whole once all are named.
+
+    A class id is a position in the sorted class names, which stand in classes.json beside the weights.
+
+    Raises:
+        UserError: the model is of another norm or n, or a photo is missing or broken; its line is named.
+    """
+    model = BirdModel.load(model_file if model_file.is_dir() else model_file.parent)
+    section = model.config.model
+    if section.norm != normalization:
+        raise UserError(f"{model_file}: has the norm {section.norm}, not the {normalization} of --normalization")
+    if section.n != n:
+        raise UserError(f"{model_file}: has n = {section.n}, not the {n} of --n")
+    paths = list_photos(test_data_file) if test_data_file.is_dir() else _read_list(test_data_file)
+    if not paths:
+        raise UserError(f"{test_data_file}: no photos; expected a path on each line, or a folder with photos in it")
+    class_ids = predict(model, paths).argmax(1).tolist()
+    write_text(output_file, "".join(f"{class_id}\n" for class_id in class_ids))
+
+
+def _read_list(path: Path) -> list[Path]:
+    """Return the photos that a CSV names in its first column; a first line that names no image is its header.
+
+    Raises:
+        UserError: a line is empty, or names a file that is not there.
+    """
+    known = Image.registered_extensions()
+    photos = []
+    for number, row in enumerate(csv.reader(read_text(path).splitlines()), start=1):
+        name = row[0].strip() if row else ""
+        photo = path.parent / name
+        if number == 1 and photo.suffix.lower() not in known and not photo.is_file():
+            continue
+        if not name:
+            raise UserError(f"{path}: line {number}: empty; expected the path of a photo")
+        if not photo.is_file():
+            raise UserError(f"{path}: line {number}: {name}: no such file beside the CSV")
+        photos.append(photo)
+    return photos
