@@ -54,7 +54,7 @@ N_PHOTOS = {"train": 7, "val": 4, "test": 4}
 
 @pytest.fixture(scope="session")
 def bird_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder, birds/<split>/<class>/<number>.png: three classes of different colours and photos of many sizes."""
+    """A data folder, birds/<split>/<class>/<number>.png: three classes of other colours, photos of many sizes."""
     folder = tmp_path_factory.mktemp("data")
     rng = np.random.default_rng(0)
     for split, n in N_PHOTOS.items():

@@ -193,3 +193,10 @@ def test_eight_photos_are_learnt_by_heart(norm: str) -> None:
         loss.backward()
         optimizer.step()
     assert loss.item() < 0.1
+
+
+def test_a_net_describes_itself_in_one_line() -> None:
+    assert ResNet(2, 25).describe(64) == (
+        "ResNet of 14 layers and 173,481 parameters; maps: 16 of 64 x 64, 32 of 32 x 32, 64 of 16 x 16; "
+        "106 million multiply-adds a photo"
+    )

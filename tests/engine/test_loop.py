@@ -245,18 +245,23 @@ def test_a_precision_that_does_nothing_here_is_said(
     assert "training.precision: cpu has no fp16; training in single precision" in capsys.readouterr().err
 
 
-def test_a_loss_that_is_no_number_is_one_line_and_leaves_the_checkpoint(tmp_path: Path, tiny_task: Any) -> None:
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_what_is_no_number_is_one_line_and_leaves_the_checkpoint(tmp_path: Path, tiny_task: Any, what: str) -> None:
     task = tiny_task()
     plain = task.loss
 
     def loss(model: nn.Module, examples: Any, device: torch.device) -> tuple[Tensor, Tensor]:
         value, weight = plain(model, examples, device)
-        return value * (float("nan") if len(task.step_losses) == 5 else 1.0), weight
+        if len(task.step_losses) == 5:
+            if what == "loss":
+                return value * float("nan"), weight
+            value.register_hook(lambda gradient: gradient * float("nan"))
+        return value, weight
 
     task.loss = loss
     with pytest.raises(UserError) as caught:
         Trainer(task, section(), tmp_path).train()
-    assert f"{tmp_path}: the loss became nan at step 5; " in str(caught.value)
+    assert f"{tmp_path}: the {what} became nan at step 5; " in str(caught.value)
     assert "training.optimizer.learning_rate" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert load_state(tmp_path / "last" / "state.pt")["position"]["step"] == 3

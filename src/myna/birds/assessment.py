@@ -9,7 +9,8 @@ from typing import Any
 
 from myna.birds.evaluation import evaluate
 from myna.birds.splits import BirdSplits
-from myna.birds.task import BirdModel, open_cache
+from myna.birds.task import BirdModel, open_labelled
+from myna.engine.devices import find_device
 from myna.errors import UserError
 from myna.files import write_json
 
@@ -35,11 +36,11 @@ def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> di
     photos = splits.named(split)
     if not photos:
         raise UserError(f"split: {split} has no photos")
-    cache = open_cache(photos, model.config.data)
-    class_ids = {photo.path: photo.class_id for photo in photos}
-    label_ids = [class_ids[path] for path in cache.paths]
+    cache, label_ids = open_labelled(photos, model.config.data)
+    device = find_device()
+    model.net.to(device)
     started = time.monotonic()
-    logits = model.logits(cache)  # (N, n_classes)
+    logits = model.logits(cache, device)  # (N, n_classes)
     seconds = time.monotonic() - started
     probabilities, predicted = logits.softmax(1).max(1)
     names = model.labels.classes

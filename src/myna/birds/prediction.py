@@ -13,18 +13,20 @@ from torch import Tensor
 
 from myna.birds.photos import read_photo, resize_shorter
 from myna.birds.task import BirdModel, stored_side
+from myna.engine.devices import find_device
 from myna.engine.tracking import progress
 
 _AT_A_TIME = 128
 
 
-def predict(model: BirdModel, paths: Sequence[Path], device: torch.device | str = "cpu") -> Tensor:
+def predict(model: BirdModel, paths: Sequence[Path]) -> Tensor:
     """Return the logits of photo files, (N, n_classes), from the same pixels that a cache would hold.
 
     Raises:
         BrokenPhotoError: a file cannot be read as a photo.
     """
     side = stored_side(model.config.data)
+    device = find_device()
     model.net.to(device)
     parts = []
     with (

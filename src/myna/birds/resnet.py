@@ -239,3 +239,11 @@ class ResNet(nn.Module):
             convolutions = [module for module in stage.modules() if isinstance(module, Convolution)]
             total += map_height * map_width * sum(conv.weight.numel() for conv in convolutions)
         return total
+
+    def describe(self, size: int) -> str:
+        """One line for people: layers, parameters, the maps of each group and the cost, for square photos."""
+        maps = ", ".join(f"{channels} of {height} x {width}" for channels, height, width in self.map_sizes(size, size))
+        return (
+            f"ResNet of {self.n_layers} layers and {self.n_parameters:,} parameters; maps: {maps}; "
+            f"{self.multiply_adds(size, size) / 1e6:,.0f} million multiply-adds a photo"
+        )

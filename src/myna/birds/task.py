@@ -88,6 +88,13 @@ def open_cache(photos: Iterable[PhotoFile], section: BirdsDataSection) -> PhotoC
     return prepare([photo.path for photo in photos], stored_side(section), section.on_bad)
 
 
+def open_labelled(photos: Sequence[PhotoFile], section: BirdsDataSection) -> tuple[PhotoCache, list[int]]:
+    """Open the cache for photos, and return the class ids of those that can be read."""
+    cache = open_cache(photos, section)
+    class_ids = {photo.path: photo.class_id for photo in photos}
+    return cache, [class_ids[path] for path in cache.paths]
+
+
 def stored_side(section: BirdsDataSection) -> int:
     """Return the shorter side at which photos are stored, in pixels."""
     return section.stored_size or round(1.25 * section.size)
@@ -159,8 +166,8 @@ class BirdTask:
     def __init__(self, config: BirdsConfig, splits: BirdSplits) -> None:
         self.config = config
         training = _first_of_each_class(splits.train, config.data.limit)
-        self.photos, self._label_ids = _open(training, config.data)
-        self._val_photos, self._val_label_ids = _open(splits.val, config.data)
+        self.photos, self._label_ids = open_labelled(training, config.data)
+        self._val_photos, self._val_label_ids = open_labelled(splits.val, config.data)
         self._probe = _spread(len(self.photos), len(self._val_photos))
         self.labels = Labels(splits.classes, *measure_colours(self.photos))
         torch.manual_seed(config.training.seed)
@@ -233,13 +240,6 @@ def _first_of_each_class(photos: Sequence[PhotoFile], limit: int) -> list[PhotoF
         if counts[photo.class_id] <= limit:
             kept.append(photo)
     return kept
-
-
-def _open(photos: Sequence[PhotoFile], section: BirdsDataSection) -> tuple[PhotoCache, list[int]]:
-    """Open the cache for photos, and return the class ids of those that can be read."""
-    cache = open_cache(photos, section)
-    class_ids = {photo.path: photo.class_id for photo in photos}
-    return cache, [class_ids[path] for path in cache.paths]
 
 
 def _spread(n: int, n_chosen: int) -> list[int]:

@@ -61,10 +61,17 @@ def train(
     from myna.birds.task import BirdTask
     from myna.cli.training import train_run
     from myna.config import BirdsConfig, load
+    from myna.engine.tracking import console
 
     settings = load(BirdsConfig, config, [*(overrides or []), *([f"name={name}"] if name else [])])
     splits = load_splits(data)
-    train_run(settings, splits.source, lambda settings: BirdTask(settings, splits), resume=resume)
+
+    def build_task(settings: BirdsConfig) -> BirdTask:
+        task = BirdTask(settings, splits)
+        console.print(task.net.describe(settings.data.size), markup=False)
+        return task
+
+    train_run(settings, splits.source, build_task, resume=resume)
 
 
 @app.command(name="eval")

@@ -188,13 +188,12 @@ class Trainer:
             group["lr"] = peak * self.schedule.ratio(at.step)
         loss_sum, weight = self._backward(examples)
         loss = loss_sum / weight
-        if not math.isfinite(loss):
-            raise UserError(
-                f"{self.folder}: the loss became {loss} at step {at.step + 1}; begin another run with a lower "
-                "training.optimizer.learning_rate or a higher training.schedule.warmup_ratio"
-            )
+        self._refuse_unless_finite("loss", loss)
         if self.section.optimizer.clip_norm:
-            self.accelerator.clip_grad_norm_(self.model.parameters(), self.section.optimizer.clip_norm)
+            norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.section.optimizer.clip_norm)
+            # With fp16, accelerate looks for infinite gradients itself, and skips those steps.
+            if norm is not None and not self.accelerator.scaler:
+                self._refuse_unless_finite("gradient", norm.item())
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average:
@@ -202,6 +201,14 @@ class Trainer:
         at.step, at.step_in_epoch = at.step + 1, at.step_in_epoch + 1
         at.loss_sum, at.loss_weight = at.loss_sum + loss_sum, at.loss_weight + weight
         return loss
+
+    def _refuse_unless_finite(self, what: str, value: float) -> None:
+        """Stop before a step that would spoil the weights."""
+        if not math.isfinite(value):
+            raise UserError(
+                f"{self.folder}: the {what} became {value} at step {self.position.step + 1}; begin another run with a "
+                "lower training.optimizer.learning_rate or a higher training.schedule.warmup_ratio"
+            )
 
     def _backward(self, examples: Sequence[int]) -> tuple[float, float]:
         """Add up the gradients of all parts of a batch, over all processes, and divide by their weight.

@@ -11,9 +11,11 @@ import numpy as np
 from myna import runs
 from myna.birds.assessment import assess
 from myna.birds.audit import audit_splits
-from myna.birds.baselines import measure_baselines
+from myna.birds.baselines import BASELINES, LabelledPhotos
+from myna.birds.evaluation import evaluate
 from myna.birds.splits import load_splits
-from myna.birds.task import BirdModel
+from myna.birds.task import BirdModel, open_labelled
+from myna.config import BirdsDataSection
 from myna.files import read_json, write_json
 from myna.studies.plan import StudyConfig
 from myna.studies.statistics import holm, paired_difference
@@ -30,7 +32,7 @@ class BirdMeasures:
     def __init__(self, study: StudyConfig, data: Path | None) -> None:
         self.splits = load_splits(data)
         self.source, self.is_generated = self.splits.source, self.splits.is_generated
-        self.names = study.splits or ["train", "val", "test"]
+        self.names: list[str] = [*study.splits] or ["train", "val", "test"]
 
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data, the audit of its splits included."""
@@ -56,8 +58,21 @@ class BirdMeasures:
         return {split: read_json(folder / f"scores-{split}.json") for split in self.names}
 
     def measure_baselines(self) -> list[dict[str, Any]]:
-        """Score each baseline as if it were a run."""
-        return measure_baselines(self.splits, [split for split in self.names if split != "train"])
+        """Fit each baseline to training, with val to choose its setting, and score it as if it were a run."""
+        photos = {
+            split: LabelledPhotos(*open_labelled(self.splits.named(split), BirdsDataSection()))
+            for split in {"train", "val", *self.names}
+        }
+        measured = []
+        for name, fit in BASELINES.items():
+            predict = fit(photos["train"], photos["val"], len(self.splits.classes))
+            scores = {
+                split: evaluate(predict(photos[split].photos), photos[split].label_ids, self.splits.classes)
+                for split in self.names
+                if split != "train"
+            }
+            measured.append({"name": name, "label": name, "scores": scores})
+        return measured
 
     def compare(self, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return a paired test of accuracy on test for every two labels that have seeds in common."""
@@ -66,14 +81,13 @@ class BirdMeasures:
         by_label: dict[str, dict[int, str]] = {}
         for run in measured:
             by_label.setdefault(run["label"], {})[run["seed"]] = run["name"]
-        comparisons = []
+        comparisons: list[dict[str, Any]] = []
         for a, b in combinations(by_label, 2):
             seeds = sorted(by_label[a].keys() & by_label[b].keys())
             if seeds:
-                verdicts = [np.array([_verdicts(by_label[label][seed]) for seed in seeds]) for label in (a, b)]
-                comparisons.append(
-                    {"split": "test", "a": a, "b": b, "n_seeds": len(seeds), **paired_difference(*verdicts)}
-                )
+                right_a, right_b = (np.array([_verdicts(by_label[label][seed]) for seed in seeds]) for label in (a, b))
+                found = paired_difference(right_a, right_b)
+                comparisons.append({"split": "test", "a": a, "b": b, "n_seeds": len(seeds), **found})
         adjusted = holm([comparison["p"] for comparison in comparisons])
         return [{**comparison, "p_holm": p} for comparison, p in zip(comparisons, adjusted, strict=True)]
 

@@ -28,7 +28,7 @@ class MathMeasures:
         self.splits = load_splits(data)
         self.source, self.is_generated = self.splits.source, self.splits.is_generated
         self.index = NeighbourIndex(self.splits.train)
-        self.names = study.splits or ["dev", "test"]
+        self.names: list[str] = [*study.splits] or ["dev", "test"]
 
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data."""
@@ -72,7 +72,7 @@ class MathMeasures:
 
     def _measure_baseline(self, name: str) -> dict[str, Any]:
         predict = BASELINES[name](self.index)
-        scores = {}
+        scores: dict[str, Any] = {}
         for split in self.names:
             problems = self.splits.named(split)
             score = evaluate(problems, [predict(mask(problem.text)) for problem in problems], self.index)

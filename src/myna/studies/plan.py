@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -71,7 +72,7 @@ class PlannedRun:
         return f"myna {self.study} train {self.config}{overrides}"
 
 
-def expand(path: Path, overrides: list[str]) -> tuple[StudyConfig, list[PlannedRun]]:
+def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[StudyConfig, list[PlannedRun]]:
     """Read a study's file and list its runs.
 
     Args:

@@ -44,7 +44,7 @@ def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
     Raises:
         ValueError: they are not of one shape, or not truth values.
     """
-    a, b = _check_pair(correct_a, correct_b, n_dimensions=1)
+    a, b = _check_pair(correct_a, correct_b, "(N)")
     wins, losses = int((a & ~b).sum()), int((~a & b).sum())
     return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
 
@@ -75,7 +75,7 @@ def paired_difference(
     Raises:
         ValueError: the two are not of one shape, or not truth values.
     """
-    a, b = _check_pair(correct_a, correct_b, n_dimensions=2)
+    a, b = _check_pair(correct_a, correct_b, "(S, N)")
     n_seeds, n_examples = a.shape
     differences = a.sum(0) - b.sum(0)  # (N), from -S to S
     values, counts = np.unique(differences, return_counts=True)
@@ -125,12 +125,12 @@ def _sign_flip_p(differences: NDArray[np.int64], largest: int) -> float:
     return float(min(1.0, distribution[np.abs(totals) >= abs(int(differences.sum()))].sum()))
 
 
-def _check_pair(correct_a: ArrayLike, correct_b: ArrayLike, n_dimensions: int) -> tuple[NDArray[np.bool_], ...]:
-    """Return both as arrays of truth values."""
+def _check_pair(correct_a: ArrayLike, correct_b: ArrayLike, expected: str) -> tuple[NDArray[np.bool_], ...]:
+    """Return both as arrays of truth values, of one shape and with as many dimensions as expected."""
     arrays = np.asarray(correct_a), np.asarray(correct_b)
-    shapes = [array.shape for array in arrays]
-    if shapes[0] != shapes[1] or len(shapes[0]) != n_dimensions or not arrays[0].size:
-        raise ValueError(f"expected two arrays of one shape, {'(S, N)'[-1 - 3 * n_dimensions:]}, not {shapes[0]} and {shapes[1]}")
+    shape, other = (array.shape for array in arrays)
+    if shape != other or len(shape) != len(expected.split(",")) or 0 in shape:
+        raise ValueError(f"expected two arrays of one shape, {expected} above 0, not {shape} and {other}")
     if any(array.dtype != np.bool_ for array in arrays):
         raise ValueError(f"expected truth values, not {arrays[0].dtype} and {arrays[1].dtype}")
     return arrays
