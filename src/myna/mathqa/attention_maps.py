@@ -1,0 +1,113 @@
+"""What a model with attention looks at while it writes, and whether that is what it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from myna.errors import UserError
+from myna.mathqa.problems import mask
+from myna.mathqa.task import MathModel
+from myna.mathqa.vocabulary import END, START, UNKNOWN
+
+ORDERS = ("attention", "random", "reversed")
+"""In which words are hidden: those attended to most first, any, those attended to least first."""
+
+
+@dataclass(frozen=True)
+class AttentionMap:
+    """How the prediction of each token spreads over the words of a problem.
+
+    Attributes:
+        words: S, of the problem, numbers masked.
+        tokens: T, of the program, its end included.
+        weights: (T, S), each row sums to 1.
+    """
+
+    words: list[str]
+    tokens: list[str]
+    weights: Tensor
+
+
+@torch.inference_mode()
+def map_attention(model: MathModel, text: str, tokens: Sequence[str]) -> AttentionMap:
+    """Return the attention of a model while it writes a given program.
+
+    Raises:
+        UserError: the model has no attention whose weights can be had.
+    """
+    words = mask(text).split() or [""]
+    inputs = [START, *model.vocabularies.tokens.ids(tokens)]
+    translator = model.translator.eval()
+    state, memory = translator.start(*_as_batch([model.vocabularies.word_ids(words)]))
+    try:
+        weights = translator.decoder.attention_weights(torch.tensor([inputs]), state, memory)[0]
+    except ValueError:
+        raise UserError(f"{model.config.model.type}: has no attention to look at, or feeds it back") from None
+    return AttentionMap(words, [*tokens, model.vocabularies.tokens.tokens[END]], weights)
+
+
+def delete_words(
+    model: MathModel, texts: Sequence[str], programs: Sequence[Sequence[str]], n_steps: int = 10, seed: int = 0
+) -> dict[str, Any]:
+    """Hide the words of problems little by little, and see how soon the model loses faith in its program.
+
+    If attention shows what the model needs, hiding the words attended to most hurts sooner than hiding any words, and
+    hiding those attended to least hurts later. A hidden word is read as unknown.
+    Source: the deletion test of Petsiuk et al. 2018, arXiv 1806.07421, on words instead of pixels.
+
+    Args:
+        model: with attention.
+        texts: of problems.
+        programs: the tokens that the model wrote for each.
+        n_steps: into which the words of a problem are parted.
+        seed: of the random order.
+
+    Returns:
+        `shares` of the words hidden; for each of `ORDERS` a curve, the mean log-probability of a token of the
+        programs at each share; and under `areas` the mean over each curve, lower where faith is lost sooner.
+    """
+    rng = np.random.default_rng(seed)
+    curves = {order: np.zeros(n_steps + 1) for order in ORDERS}
+    for text, program in zip(texts, programs, strict=True):
+        attention = map_attention(model, text, program).weights.mean(0).numpy()  # (S)
+        by_attention = np.argsort(-attention, kind="stable")
+        orders = (by_attention, rng.permutation(len(attention)), by_attention[::-1])
+        for name, order in zip(ORDERS, orders, strict=True):
+            curves[name] += _delete(model, text, program, order, n_steps)
+    means = {name: (curve / max(1, len(texts))) for name, curve in curves.items()}
+    return {
+        "n": len(texts),
+        "shares": [step / n_steps for step in range(n_steps + 1)],
+        "curves": {name: curve.round(4).tolist() for name, curve in means.items()},
+        "areas": {name: round(float(curve.mean()), 4) for name, curve in means.items()},
+    }
+
+
+@torch.inference_mode()
+def _delete(
+    model: MathModel, text: str, program: Sequence[str], order: np.ndarray[Any, Any], n_steps: int
+) -> np.ndarray[Any, Any]:
+    """Return the mean log-probability of a token of a program as more and more words are hidden, (n_steps + 1)."""
+    ids = model.vocabularies.word_ids(mask(text).split())
+    rows = []
+    for step in range(n_steps + 1):
+        hidden = set(order[: round(len(ids) * step / n_steps)].tolist())
+        rows.append([UNKNOWN if position in hidden else word_id for position, word_id in enumerate(ids)])
+    translator = model.translator.eval()
+    state, memory = translator.start(*_as_batch(rows))
+    targets = torch.tensor([*model.vocabularies.tokens.ids(program), END])  # (T)
+    inputs = torch.tensor([START, *targets[:-1].tolist()]).expand(len(rows), -1)  # (n_steps + 1, T)
+    log_probabilities = translator.decoder(inputs, state, memory)[0].float().log_softmax(-1)  # (n_steps + 1, T, V)
+    chosen = log_probabilities.gather(2, targets.expand(len(rows), -1).unsqueeze(2)).squeeze(2)  # (n_steps + 1, T)
+    return chosen.mean(1).double().numpy()  # type: ignore[no-any-return]
+
+
+def _as_batch(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    """Return word ids of equally long problems, (N, S), and their lengths."""
+    return torch.tensor([list(row) for row in rows]), torch.tensor([len(row) for row in rows])

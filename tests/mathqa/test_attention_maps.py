@@ -1,0 +1,89 @@
+"""Attention maps against the decoder's own weights, and the deletion test on a model whose needs are known."""
+
+import pytest
+import torch
+
+from myna.config import MathConfig, check
+from myna.errors import UserError
+from myna.mathqa.attention_maps import ORDERS, delete_words, map_attention
+from myna.mathqa.problems import mask
+from myna.mathqa.splits import generate_splits
+from myna.mathqa.task import MathModel, MathTask
+from myna.mathqa.vocabulary import UNKNOWN
+
+TINY = {"glove": "none", "learned_size": 8, "encoder_size": 8, "decoder_size": 16, "token_size": 8}
+
+
+def build(**model):
+    splits = generate_splits()
+    task = MathTask(check(MathConfig, {"model": TINY | model}, "test"), splits.train[:80], splits.dev[:5])
+    return MathModel(task.config, task.vocabularies, task.translator.eval()), splits.dev[:5]
+
+
+def test_a_map_has_a_row_for_each_token_and_its_rows_sum_to_1():
+    model, (problem, *_) = build()
+    found = map_attention(model, problem.text, ["add", "n0", "n1"])
+    assert found.tokens == ["add", "n0", "n1", "</s>"]
+    assert found.weights.shape == (4, len(found.words))
+    torch.testing.assert_close(found.weights.sum(1), torch.ones(4))
+    assert "n0" in found.words
+
+
+def test_a_map_is_what_the_decoder_attends_to():
+    model, (problem, *_) = build()
+    found = map_attention(model, problem.text, ["add", "n0"])
+    words = torch.tensor([model.vocabularies.word_ids(found.words)])
+    with torch.inference_mode():
+        state, memory = model.translator.start(words, torch.tensor([words.shape[1]]))
+        decoder = model.translator.decoder
+        hidden, _ = decoder.lstm(decoder.embedding(torch.tensor([[1]])), tuple(s.transpose(0, 1) for s in state))
+        scores = decoder.attention.scores(hidden, memory[0])
+    torch.testing.assert_close(found.weights[:1], scores[0].softmax(-1))
+
+
+@pytest.mark.parametrize("settings", [{"type": "lstm_lstm"}, {"input_feeding": True}])
+def test_a_model_without_attention_to_look_at_is_refused(settings):
+    model, (problem, *_) = build(**settings)
+    with pytest.raises(UserError, match="has no attention to look at"):
+        map_attention(model, problem.text, ["add"])
+
+
+def test_curves_start_together_and_end_together():
+    model, problems = build()
+    texts = [problem.text for problem in problems]
+    found = delete_words(model, texts, [["add", "n0", "n1"]] * 5, n_steps=4)
+    assert found["n"] == 5
+    assert found["shares"] == [0, 0.25, 0.5, 0.75, 1]
+    first, last = ({found["curves"][order][i] for order in ORDERS} for i in (0, -1))
+    assert len(first) == len(last) == 1
+    assert found == delete_words(model, texts, [["add", "n0", "n1"]] * 5, n_steps=4)
+
+
+def test_hiding_what_alone_is_needed_hurts_first():
+    model, (problem, *_) = build()
+    ids = model.vocabularies.word_ids(mask(problem.text).split())
+    needed = max(position for position, word_id in enumerate(ids[:-1]) if word_id != UNKNOWN)
+
+    class NeedsOneWord(torch.nn.Module):
+        """Stands for a translator that attends to one word alone, and believes in "add" while it can read it."""
+
+        @property
+        def decoder(self):
+            return self
+
+        def start(self, ids, lengths):
+            return (), (ids,)
+
+        def attention_weights(self, tokens, state, memory):
+            return torch.eye(memory[0].shape[1])[needed].expand(1, tokens.shape[1], -1)
+
+        def forward(self, tokens, state, memory):
+            logits = torch.zeros(*tokens.shape, len(model.vocabularies.tokens))
+            logits[..., model.vocabularies.tokens.ids(["add"])[0]] = (
+                5.0 * (memory[0][:, needed] != UNKNOWN).float()[:, None]
+            )
+            return logits, state
+
+    fake = MathModel(model.config, model.vocabularies, NeedsOneWord())
+    areas = delete_words(fake, [problem.text], [["add"]], n_steps=len(ids))["areas"]
+    assert areas["attention"] < areas["random"] < areas["reversed"]
