@@ -1,10 +1,11 @@
 """Photos decoded once: a file of raw pixels, memory-mapped, so that epochs never decode a JPEG again.
 
     <runs>/cache/photos-<side>/  pixels.bin   uint8, one photo after the other, (height, width, 3) each
-                                 index.jsonl  a line for each photo: content hash, offset, height, width; or its fault
+                                 index.jsonl  a line for each photo: content hash, offset, height, width
 
 A photo is found by the SHA-256 of its file's bytes: a file that changed is decoded anew, one that moved is not, and
-copies are stored once. A line is written after its pixels, so that a kill at any moment loses a photo at most.
+copies are stored once. Lines are written after their pixels are on the disk, so that a kill or a power cut loses one
+group of photos at most. A file that cannot be read is tried again the next time: the disk or Pillow may be at fault.
 """
 
 from __future__ import annotations
@@ -88,15 +89,15 @@ def prepare(paths: Sequence[Path], side: int, on_bad: str = "skip") -> PhotoCach
         UserError: a file cannot be read and `on_bad` is "fail", or none of them can; or the disk is full.
     """
     folder = runs.runs_folder() / "cache" / f"photos-{side}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "lock"):  # two trainings that begin together share the work
-        known = _read_index(folder)
-        hashes = _hash_all(paths)
-        waiting = {digest: path for path, digest in zip(paths, hashes, strict=True) if digest not in known}
-        try:
+    hashes = _hash_all(paths)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "lock"):  # two trainings that begin together share the work
+            known = _read_index(folder)
+            waiting = {digest: path for path, digest in zip(paths, hashes, strict=True) if digest not in known}
             known |= _decode_all(waiting, folder, side)
-        except OSError as error:
-            raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from None
     entries = [known[digest] for digest in hashes]
     _report_bad(paths, entries, on_bad)
     good = [(path, entry) for path, entry in zip(paths, entries, strict=True) if not entry.fault]
@@ -106,7 +107,7 @@ def prepare(paths: Sequence[Path], side: int, on_bad: str = "skip") -> PhotoCach
 
 
 def _hash_all(paths: Sequence[Path]) -> list[str]:
-    """Return the SHA-256 of every file; a file that cannot be read gets that of its name."""
+    """Return `hash_file` of every file, in order."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(hash_file, paths))
 
@@ -131,11 +132,13 @@ def _read_index(folder: Path) -> dict[str, Entry]:
         for line in lines:
             try:
                 entry = Entry(**json.loads(line))
+                is_whole = line.endswith(b"\n") and entry.end <= size
             except (ValueError, TypeError):
                 break
-            if not line.endswith(b"\n") or entry.end > size:
+            if not is_whole:
                 break
-            entries[entry.sha256] = entry
+            if not entry.fault:
+                entries[entry.sha256] = entry
             end += len(line)
         lines.truncate(end)
     os.truncate(pixels, max((entry.end for entry in entries.values()), default=0))
@@ -155,16 +158,20 @@ def _decode_all(waiting: dict[str, Path], folder: Path, side: int) -> dict[str, 
     ):
         offset = pixels.seek(0, os.SEEK_END)
         for group in _decode_in_groups(list(waiting.items()), side):
+            decoded = []
             for digest, photo in group:
-                height, width = (0, 0) if isinstance(photo, str) else photo.shape[:2]
-                entry = Entry(digest, offset, height, width, photo if isinstance(photo, str) else "")
-                if not isinstance(photo, str):
-                    pixels.write(photo.tobytes())
-                entries[digest] = entry
-                offset = entry.end
+                if isinstance(photo, str):
+                    entries[digest] = Entry(digest, offset, 0, 0, fault=photo)
+                    continue
+                height, width = photo.shape[:2]
+                pixels.write(photo.tobytes())
+                decoded.append(Entry(digest, offset, height, width))
+                offset = decoded[-1].end
             pixels.flush()
-            index.writelines(json.dumps(asdict(entries[digest])) + "\n" for digest, _ in group)
+            os.fsync(pixels.fileno())
+            index.writelines(json.dumps(asdict(entry)) + "\n" for entry in decoded)
             index.flush()
+            entries |= {entry.sha256: entry for entry in decoded}
             tick(len(group))
     return entries
 

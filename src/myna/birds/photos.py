@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
+from contextlib import ExitStack
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -14,44 +18,87 @@ MAX_PIXELS = 64_000_000
 """More than any camera that photographs birds makes; what claims more is a decompression bomb."""
 MAX_ASPECT = 4
 """The longest strip that is still looked at as a whole; no photo of a bird is near it."""
+_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "TIFF", "BMP", "PPM", "JPEG2000", "AVIF")
+"""Pillow's names. Left out is what no camera writes, and EPS, for which Pillow starts another program."""
 _WIDE_MODES = ("I", "F", "I;16", "I;16L", "I;16B", "I;16N")
-_MAX_16_BIT = 65_535
+_WHITES = (1, 255, 65_535, 2**32 - 1)
+"""What white may be in pixels of 16 and 32 bits and in floats."""
 
 
 class BrokenPhotoError(UserError):
     """A file that is no photo, or not a whole one."""
 
 
-def read_photo(path: Path) -> Image.Image:
+class _Quiet:
+    """Keeps warnings quiet while at least one thread is inside: `warnings.catch_warnings` alone serves one thread."""
+
+    def __init__(self) -> None:
+        self._lock, self._n_inside = threading.Lock(), 0
+        self._filters = ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._n_inside:
+                self._filters.enter_context(warnings.catch_warnings(action="ignore"))
+            self._n_inside += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._n_inside -= 1
+            if not self._n_inside:
+                self._filters.close()
+
+
+_quiet = _Quiet()
+
+
+@cache
+def photo_formats() -> tuple[str, ...]:
+    """Return Pillow's names of the formats that are read, as far as this Pillow can."""
+    Image.init()
+    return tuple(name for name in _FORMATS if name in Image.OPEN)
+
+
+def read_photo(path: Path, least_side: int | None = None) -> Image.Image:
     """Read a photo as RGB, turned upright by its EXIF orientation; of an animation, the first frame.
 
     Transparency is laid over white, 16 bits become 8, and grey, palette and CMYK become RGB.
+
+    Args:
+        path: of the file.
+        least_side: for a thumbnail: a JPEG may come smaller, by up to 8 times, but with no side below this. That is
+            faster. None is the whole photo.
 
     Raises:
         BrokenPhotoError: the file is missing, is no image, is cut short, or has more than `MAX_PIXELS` pixels.
     """
     try:
-        with warnings.catch_warnings(action="ignore"), Image.open(path) as image:
+        # Not Pillow's to find out: it would wait for ever at a named pipe.
+        if not path.is_file():
+            raise BrokenPhotoError(f"{path}: no such file")
+        with _quiet, Image.open(BytesIO(path.read_bytes()), formats=photo_formats()) as image:
             width, height = image.size
             # The size stands in the header: nothing is decoded yet.
             if width * height > MAX_PIXELS:
                 raise BrokenPhotoError(f"{path}: {width} x {height} pixels; expected at most {MAX_PIXELS:,} in all")
             if min(width, height) < 1:
                 raise BrokenPhotoError(f"{path}: {width} x {height} pixels; expected at least 1 x 1")
+            if least_side:
+                image.draft(None, (least_side, least_side))
             image.load()
-            return _as_rgb(ImageOps.exif_transpose(image))
-    except (Image.DecompressionBombError, UnidentifiedImageError):
-        raise BrokenPhotoError(f"{path}: no image that can be read, or too large a one") from None
-    except FileNotFoundError:
-        raise BrokenPhotoError(f"{path}: no such file") from None
+            return _as_rgb(_upright(image))
+    except UnidentifiedImageError:
+        raise BrokenPhotoError(f"{path}: no image that can be read") from None
+    except Image.DecompressionBombError:
+        raise BrokenPhotoError(f"{path}: far too many pixels; expected at most {MAX_PIXELS:,}") from None
     except MemoryError:
         raise BrokenPhotoError(f"{path}: does not fit into memory") from None
     except UserError:
         raise
     # Pillow's decoders fail on broken files in whatever way the wrong bytes lead to.
     except Exception as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise BrokenPhotoError(f"{path}: broken image: {reason}") from None
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise BrokenPhotoError(f"{path}: broken image: {reason.splitlines()[0]}") from None
 
 
 def resize_shorter(image: Image.Image, side: int) -> Image.Image:
@@ -68,6 +115,16 @@ def resize_shorter(image: Image.Image, side: int) -> Image.Image:
     return image.resize(size, Image.Resampling.BICUBIC)
 
 
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a photo as its EXIF says; where the EXIF is broken, the pixels are still good."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except MemoryError:
+        raise
+    except Exception:
+        return image
+
+
 def _as_rgb(image: Image.Image) -> Image.Image:
     """Bring any mode to RGB."""
     if image.mode in _WIDE_MODES:
@@ -80,10 +137,11 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 
 def _from_wide_grey(image: Image.Image) -> Image.Image:
-    """Scale grey of 16 bits or more to 8: Pillow's own `convert` cuts off all above 255."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64))
-    highest = _MAX_16_BIT if values.max() > 255 or image.mode.startswith("I;16") else 255
-    return Image.fromarray((values.clip(0, highest) * (255 / highest)).astype(np.uint8), "L").convert("RGB")
+    """Scale grey of 16 bits, 32 bits or floats to 8 bits: Pillow's own `convert` cuts off all above 255."""
+    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)  # (H, W)
+    highest = _WHITES[2] if image.mode.startswith("I;16") else values.max()
+    white = next((white for white in _WHITES if highest <= white), highest)
+    return Image.fromarray(np.rint(values.clip(0) * (255 / white)).astype(np.uint8)).convert("RGB")
 
 
 assert not ImageFile.LOAD_TRUNCATED_IMAGES, "a photo that is cut short must not pass as whole"

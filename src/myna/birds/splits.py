@@ -9,6 +9,7 @@ from pathlib import Path
 from PIL import Image
 
 from myna import runs
+from myna.birds.photos import photo_formats
 from myna.config import find_data
 from myna.errors import UserError
 
@@ -80,11 +81,11 @@ def load_splits(option: Path | None = None) -> BirdSplits:
 
 def list_photos(folder: Path) -> list[Path]:
     """Return the image files of a folder by name; hidden files and files of other kinds are passed over."""
-    known = Image.registered_extensions()
+    formats = Image.registered_extensions()
     return sorted(
         path
         for path in folder.iterdir()
-        if path.is_file() and path.suffix.lower() in known and not path.name.startswith(".")
+        if path.is_file() and formats.get(path.suffix.lower()) in photo_formats() and not path.name.startswith(".")
     )
 
 

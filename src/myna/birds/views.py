@@ -46,7 +46,8 @@ class TrainView:
         area = rng.uniform(self.min_area, 1) * width * height
         stretch = np.exp(rng.uniform(-1, 1) * np.log(self.max_stretch))
         side = np.sqrt(area)
-        return min(width, side * np.sqrt(stretch)), min(height, side / np.sqrt(stretch))
+        box_width, box_height = side * np.sqrt(stretch), side / np.sqrt(stretch)
+        return min(width, max(1.0, box_width)), min(height, max(1.0, box_height))
 
 
 @dataclass(frozen=True)
