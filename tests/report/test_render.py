@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from myna.report.document import Panel
+from myna.report.outline import SECTIONS, build_report
 from myna.report.render import render
-from myna.report.sections import SECTIONS, build_report
 
 Results = dict[str, Any]
 
@@ -240,8 +240,8 @@ def without_each_part(value: Any) -> Iterator[Any]:
 
 def test_any_part_may_be_missing(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     # Drawing takes the time, and draws the same few curves each time.
-    for draw in ("_draw_curves", "_draw_dots"):
-        monkeypatch.setattr(f"myna.report.figures.{draw}", lambda name, *_: Panel(name, "", "<svg/>"))
+    for draw in ("draw_curves", "_draw_dots"):
+        monkeypatch.setattr(f"myna.report.math.figures.{draw}", lambda name, *_: Panel(name, "", "<svg/>"))
     results["runs"][0]["curves"] = results["runs"][0]["curves"][:2]
     results["runs"] = results["runs"][:1]
     results["environment"] = {"packages": {}}
@@ -253,10 +253,10 @@ def test_any_part_may_be_missing(results: Results, monkeypatch: pytest.MonkeyPat
 
 
 def test_an_unknown_study_is_refused() -> None:
-    with pytest.raises(ValueError, match="study: 'fish'; choices: math"):
+    with pytest.raises(ValueError, match="study: 'fish'; choices: math, birds"):
         build_report({"study": "fish"})
 
 
 def test_each_study_is_a_list_of_builders() -> None:
-    assert list(SECTIONS) == ["math"]
+    assert list(SECTIONS) == ["math", "birds"]
     assert len(SECTIONS["math"]) == len(SECTION_IDS)

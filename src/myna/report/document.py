@@ -114,13 +114,14 @@ class Panel:
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """Drawings that are read together."""
+    """Drawings that are read together; a figure that `is_folded` is shown when its title is opened."""
 
     kind: ClassVar[str] = "figure"
     figure_id: str
     title: str
     caption: str
     panels: tuple[Panel, ...]
+    is_folded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 INK, RULE = "#000001", "#000002"
-SERIES = tuple(f"#0001{i:02x}" for i in range(6))
+SERIES = tuple(f"#0001{i:02x}" for i in range(8))
 
 _STAND_INS = {INK: "ink", RULE: "rule"} | {colour: f"series-{i + 1}" for i, colour in enumerate(SERIES)}
 _ON_ANY_GROUND = {
@@ -28,6 +28,8 @@ _ON_ANY_GROUND = {
     "series-4": "#b5629f",
     "series-5": "#a67c00",
     "series-6": "#6d7f92",
+    "series-7": "#8468e0",
+    "series-8": "#77951c",
 }
 """Colours of a drawing in a file of its own: it cannot know the page, so these can be read on dark and on light."""
 _NAMESPACE = "http://www.w3.org/2000/svg"

@@ -50,7 +50,7 @@ def _write_missing(block: Missing) -> str:
 def _write_figure(block: Figure) -> str:
     titles = [_escape(panel.title) for panel in block.panels]
     panels = [f"{t}:\n\n![{t}]({FIGURES}/{p.name}.svg)" for t, p in zip(titles, block.panels, strict=True)]
-    return "\n\n".join((f"### {_escape(block.title)}", *panels, _escape(block.caption)))
+    return _title(block, "\n\n".join((*panels, _escape(block.caption))))
 
 
 def _write_table(block: Table) -> str:
@@ -63,10 +63,16 @@ def _write_table(block: Table) -> str:
             cells[0] += f" ({row.kind})"
         rows.append("| " + " | ".join(cells) + " |")
     body = "\n".join(rows)
-    title, caption = _escape(block.title), _escape(block.caption.replace("Underlined", "Italic"))
+    caption = _escape(block.caption.replace("Underlined", "Italic"))
+    return _title(block, "\n\n".join(filter(None, (body, caption))))
+
+
+def _title(block: Figure | Table, body: str) -> str:
+    """Return what a table or figure shows under its title, folded away where it is to be."""
+    title = _escape(block.title)
     if block.is_folded:
-        return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n{caption}\n\n</details>"
-    return "\n\n".join(filter(None, (f"### {title}", body, caption)))
+        return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
+    return f"### {title}\n\n{body}"
 
 
 def _write_cell(cell: Cell) -> str:

@@ -10,8 +10,8 @@ from myna.files import write_text
 from myna.report.document import Figure, Report
 from myna.report.drawing import as_file
 from myna.report.markdown import FIGURES, write_markdown
-from myna.report.measures import Results
-from myna.report.sections import build_report
+from myna.report.outline import build_report
+from myna.report.results import Results
 
 
 def render(results: Results, folder: Path) -> Path:

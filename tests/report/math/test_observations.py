@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from myna.report.observations import describe_details, describe_standing
+from myna.report.math.observations import describe_details, describe_standing
 
 Results = dict[str, Any]
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from myna.report.document import Notes
-from myna.report.measures import (
+from myna.report.math.measures import (
     SPLITS,
     SUBSETS,
     Line,
+    chosen_lines,
+    failures_of,
+    is_chosen_on_dev,
+    lines_of,
+)
+from myna.report.math.published import PUBLISHED, Published
+from myna.report.results import (
     Results,
     as_mapping,
     as_number,
-    chosen_lines,
     curve_of,
-    failures_of,
     in_percent,
     interval,
-    is_chosen_on_dev,
-    lines_of,
-    runs_of,
-    titles_of,
+    join_words,
+    titled_runs,
 )
-from myna.report.published import PUBLISHED, Published
 
 _EM, _EXEC = "exact_match", "execution_accuracy"
 _NAMES = {_EM: "EM", _EXEC: "Exec"}
@@ -69,7 +71,7 @@ def _describe_subsets(results: Results) -> list[str]:
         known = [subset for subset in SUBSETS if line.share(_EM, subset) is not None]
         if len(known) < 2:
             continue
-        figures = _join([f"{_percent(line, _EM, subset):.1f} on {subset}" for subset in known])
+        figures = join_words([f"{_percent(line, _EM, subset):.1f} on {subset}" for subset in known])
         n, n_seen = as_number(line.score.get("n")), as_number(as_mapping(line.score.get("seen")).get("n"))
         em, em_seen = line.share(_EM), line.share(_EM, "seen")
         source = ""
@@ -121,8 +123,7 @@ def _describe_failures(results: Results) -> list[str]:
 def _describe_learning(results: Results) -> list[str]:
     """Say when each run was at its best on dev, and whether it had levelled off."""
     sentences = []
-    runs = runs_of(results)
-    for run, title in zip(runs, titles_of(runs), strict=True):
+    for run, title in titled_runs(results):
         losses, scores = curve_of(run, "val", "loss"), curve_of(run, "val", _EM)
         if len(losses) > 1:
             epoch, lowest = min(losses, key=lambda point: point[1])
@@ -273,8 +274,3 @@ def _figure(line: Line, measure: str) -> str:
 
 def _in_brackets(text: str) -> str:
     return f" ({text})" if text else ""
-
-
-def _join(parts: Sequence[str]) -> str:
-    """Return "a, b and c"."""
-    return " and ".join(filter(None, (", ".join(parts[:-1]), parts[-1])))

@@ -1,22 +1,23 @@
-"""Reading the results of a study, of which any part may be missing.
-
-`Results` is what a study writes as results.json. Every reader here answers None or something empty for what
-is absent or of the wrong type, so that a half-finished study has a report too.
-"""
+"""Reading the results of a math study: scores by search and by kind of problem."""
 
 from __future__ import annotations
 
-import math
-import shlex
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from myna.report.document import Kind
-
-Results = Mapping[str, Any]
-Score = Mapping[str, Any]
+from myna.report.results import (
+    Results,
+    Score,
+    as_mapping,
+    as_mappings,
+    as_number,
+    as_text,
+    baselines_of,
+    runs_of,
+    titles_of,
+)
 
 SPLITS = ("test", "dev")
 """Splits that are scored, the most telling first."""
@@ -26,48 +27,10 @@ SEARCHES = {"plain": "plain", "grammar": "grammar", "execution": "grammar + exec
 """Kinds of beam search as people read them; execution guidance implies the grammar."""
 
 
-def as_text(value: Any) -> str:
-    """Return a value as one line of printable text; "" for None."""
-    if value is None:
-        return ""
-    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in " ".join(str(value).split()))
-
-
-def as_number(value: Any) -> float | None:
-    """Return a finite number, or None."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    return value if math.isfinite(value) else None
-
-
-def as_mapping(value: Any) -> Mapping[str, Any]:
-    """Return a mapping, empty if `value` is none."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def as_mappings(value: Any) -> list[Mapping[str, Any]]:
-    """Return the mappings in a list, none if `value` is no list."""
-    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list | tuple) else []
-
-
 def share(score: Score, measure: str, subset: str = "") -> float | None:
     """Return a measure of a score, of the whole split or of a subset; an empty subset has none."""
     part = as_mapping(score.get(subset)) if subset else score
     return None if part.get("n") == 0 else as_number(part.get(measure))
-
-
-def interval(score: Score, measure: str) -> tuple[float, float] | None:
-    """Return the 95 % interval of a measure."""
-    bounds = as_mapping(score.get("intervals")).get(measure)
-    if not isinstance(bounds, list | tuple) or len(bounds) != 2:
-        return None
-    low, high = map(as_number, bounds)
-    return None if low is None or high is None else (low, high)
-
-
-def in_percent(value: float) -> float:
-    """Return a share in percent, rounded as tables show it, so that differences agree with them."""
-    return round(100 * value, 1)
 
 
 @dataclass(frozen=True)
@@ -95,28 +58,6 @@ class Line:
     def share(self, measure: str, subset: str = "") -> float | None:
         """Return a measure, of the whole split or of a subset."""
         return share(self.score, measure, subset)
-
-
-def runs_of(results: Results) -> list[Mapping[str, Any]]:
-    """Return the runs of a study."""
-    return as_mappings(results.get("runs"))
-
-
-def baselines_of(results: Results) -> list[Mapping[str, Any]]:
-    """Return the baselines of a study."""
-    return as_mappings(results.get("baselines"))
-
-
-def titles_of(entries: list[Mapping[str, Any]]) -> list[str]:
-    """Return a title for each run or baseline: its label, with the seed or the name where others share it."""
-    labels = [as_text(entry.get("label") or entry.get("name")) or "unnamed" for entry in entries]
-    with_seed = [f"{label}, seed {as_text(entry.get('seed'))}" for label, entry in zip(labels, entries, strict=True)]
-    with_name = [f"{label}, {as_text(entry.get('name'))}" for label, entry in zip(labels, entries, strict=True)]
-    n_label, n_seed = Counter(labels), Counter(with_seed)
-    return [
-        label if n_label[label] == 1 else seed if n_seed[seed] == 1 else name
-        for label, seed, name in zip(labels, with_seed, with_name, strict=True)
-    ]
 
 
 def scores_of(entry: Mapping[str, Any], split: str) -> list[Score]:
@@ -181,24 +122,3 @@ def failures_of(line: Line) -> dict[str, int]:
     failures = as_mapping(line.score.get("failures"))
     counts = {as_text(reason): as_number(count) for reason, count in failures.items()}
     return {reason: int(count) for reason, count in counts.items() if count}
-
-
-def curve_of(run: Mapping[str, Any], split: str, measure: str) -> list[tuple[float, float]]:
-    """Return the (epoch, value) points of a curve, in order of epochs; `split` is train or val."""
-    points = []
-    for point in as_mappings(run.get("curves")):
-        epoch, value = as_number(point.get("epoch")), as_number(point.get(measure))
-        if point.get("split") == split and epoch is not None and value is not None:
-            points.append((epoch, value))
-    return sorted(points)
-
-
-def study_command(results: Results) -> str:
-    """Return the command that makes the whole study."""
-    name = as_text(results.get("name")) or "quick"
-    return as_text(results.get("command")) or f"myna study run {shlex.quote(f'configs/studies/{name}.toml')}"
-
-
-def run_command(results: Results, run: Mapping[str, Any]) -> str:
-    """Return the command that trains a run, or that of the study where the run names none."""
-    return as_text(run.get("command")) or study_command(results)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from myna.report.measures import Line
+from myna.report.math.measures import Line
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ import pytest
 
 from myna.report.document import Figure
 from myna.report.drawing import as_file
-from myna.report.figures import draw_dev_figure, draw_loss_figure, draw_subset_figure, spread_out
+from myna.report.math.figures import draw_dev_figure, draw_loss_figure, draw_subset_figure
 
 Results = dict[str, Any]
 
@@ -108,13 +108,3 @@ def test_no_figure_without_points() -> None:
     assert draw_loss_figure({}) is None
     assert draw_dev_figure({"runs": [{"name": "a"}]}) is None
     assert draw_subset_figure({}, "test") is None
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [([], []), ([5.0], [5.0]), ([1.0, 9.0], [1.0, 9.0]), ([4.0, 6.0], [3.0, 7.0]), ([0.0, 5.0, 6.0], [-0.5, 3.5, 7.5])],
-)
-def test_labels_that_would_touch_are_spread_about_their_middle(values: list[float], expected: list[float]) -> None:
-    # The last case: moving 5 and 6 apart brings 5 too near to 0, so all three are spread about 11 / 3.
-    spread = spread_out(values, gap=4.0)
-    assert spread == pytest.approx([v + (11 / 3 - 3.5 if len(values) == 3 else 0) for v in expected])

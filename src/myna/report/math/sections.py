@@ -1,0 +1,145 @@
+"""Which sections the report of a math study has, in the order of the assignment."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+
+from myna.report.document import Block, Missing, Notes, Section, Terms
+from myna.report.math.figures import draw_dev_figure, draw_loss_figure, draw_subset_figure
+from myna.report.math.measures import SPLITS, SUBSETS, lines_of, scores_of
+from myna.report.math.observations import describe_details, describe_standing, find_main_split
+from myna.report.math.tables import (
+    FACT_TITLES,
+    make_cost_table,
+    make_curve_table,
+    make_failure_table,
+    make_published_table,
+    make_score_table,
+)
+from myna.report.results import (
+    Results,
+    as_mapping,
+    as_text,
+    baselines_of,
+    runs_of,
+    study_command,
+    titled_runs,
+    titles_of,
+)
+from myna.report.sections import build_curves, build_data, build_reproduction, build_settings, collect, no_runs
+
+_TERMS = (
+    ("Exact match (EM)", "The predicted program is the reference program, text for text, once a closing | is dropped."),
+    (
+        "Raw exact match",
+        "The same without dropping it. In the course's data a third of the references lack the last |.",
+    ),
+    ("Execution accuracy (Exec)", "The predicted program runs, and its value is within 2 % of the answer."),
+    (
+        "Token match",
+        "The share of operations and arguments that stand at the same position as in the reference, over the longer of"
+        " the two, averaged over problems.",
+    ),
+    (
+        "Seen, novel, far",
+        "Seen problems read exactly like one in training once numbers are masked; novel ones do not; far ones, a part"
+        " of the novel, are not even near one (TF-IDF cosine under 0.7). The far ones tell understanding from memory.",
+    ),
+    (
+        "Baselines",
+        "Look-up gives the most frequent program of the same masked training text, and nothing otherwise; nearest"
+        " neighbour gives the program of the most similar one. Neither learns anything.",
+    ),
+    (
+        "Search",
+        "Plain beam search; with the grammar, only tokens that can follow; with execution guidance too, no program that"
+        " fails to run.",
+    ),
+    ("95 % interval", "From the bootstrap over problems: the error of sampling the problems, not that of the seed."),
+)
+
+
+def _build_summary(results: Results) -> Section:
+    sentences = tuple(describe_standing(results))
+    missing = Missing("the scores of the trained models", study_command(results))
+    return Section("summary", "In short", (Notes("", sentences),) if sentences else (missing,))
+
+
+def _build_data(results: Results) -> Section:
+    return build_data(results, FACT_TITLES, "2.1")
+
+
+def _build_metrics(results: Results) -> Section:
+    return Section("metrics", "Measures", (Terms(_TERMS),), "2.2")
+
+
+def _build_curves(results: Results) -> Section:
+    blocks = [draw_loss_figure(results), draw_dev_figure(results), make_curve_table(results)]
+    return build_curves(results, blocks, "2.3.1")
+
+
+def _build_scores(results: Results) -> Section:
+    tables: list[Block | None] = [make_score_table(results, split) for split in SPLITS]
+    published = None if results.get("is_generated") else make_published_table()
+    figure = draw_subset_figure(results, find_main_split(results))
+    missing = [*no_runs(results), *_missing_scores(results)]
+    return collect("scores", "Scores", [tables[0], figure, *tables[1:], published], missing, "2.3.1")
+
+
+def _build_settings(results: Results) -> Section:
+    configs = [(title, as_mapping(run.get("config"))) for run, title in titled_runs(results)]
+    return build_settings(results, [(title, config) for title, config in configs if config], "2.3.1")
+
+
+def _build_failures(results: Results) -> Section | None:
+    table = make_failure_table(results, find_main_split(results))
+    return Section("failures", "Programs that fail", (table,)) if table else None
+
+
+def _build_observations(results: Results) -> Section | None:
+    notes = describe_details(results)
+    return Section("observations", "Observations", tuple(notes), "2.3.1") if notes else None
+
+
+def _build_cost(results: Results) -> Section | None:
+    table = make_cost_table(results, find_main_split(results))
+    return Section("cost", "Cost", (table,)) if table else None
+
+
+def _missing_scores(results: Results) -> list[Missing]:
+    """Return the scores that a run or baseline lacks."""
+    command = study_command(results)
+    runs, baselines = runs_of(results), baselines_of(results)
+    missing = [] if baselines else [Missing("the baselines", command)]
+    measured = [split for split in SPLITS if lines_of(results, split)] or SPLITS
+    for entry, title in zip([*runs, *baselines], titles_of(runs) + titles_of(baselines), strict=True):
+        for split in measured:
+            scores = scores_of(entry, split)
+            if not scores:
+                missing.append(Missing(f"the scores of {title} on {split}", command))
+            absent = [s for s in SUBSETS if scores and not all(as_mapping(score.get(s)) for score in scores)]
+            if absent:
+                missing.append(Missing(f"the {', '.join(absent)} scores of {title} on {split}", command))
+    for split in set(SPLITS) - set(measured):
+        # The study does not ask for this split, so its own command would not measure it.
+        name = shlex.quote(as_text(runs[0].get("name"))) if runs else "RUN"
+        missing.append(
+            Missing(f"scores on {split}, here of one run", f"myna math eval {name} --split {split} --beam 10")
+        )
+    return missing
+
+
+SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
+    _build_summary,
+    _build_data,
+    _build_metrics,
+    _build_curves,
+    _build_scores,
+    _build_settings,
+    _build_failures,
+    _build_observations,
+    _build_cost,
+    build_reproduction,
+)
+"""A builder that has nothing to say returns None."""

@@ -1,0 +1,170 @@
+"""Drawing what every report has: lines over epochs, and axes in the page's colours."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from statistics import mean
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import MaxNLocator
+
+from myna.report.document import Panel
+from myna.report.drawing import INK, RULE, SERIES, draw_svg
+from myna.report.results import Points
+
+WIDTH = 4.5
+"""Of a panel in inches: narrow, so that a phone need not shrink its text."""
+FONT_SIZE = 9
+LETTER_WIDTH = 0.075
+"""Of a letter in inches, on average, at that size."""
+_LINE_HEIGHT = 0.155
+"""Of a label in inches, at that size."""
+_LONGEST_LABEL = 26
+_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+_FEW_CURVES = 3
+"""Up to so many, each point is marked; more would lie on one another."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A named line over epochs.
+
+    Attributes:
+        label: stands at its end.
+        points: of the line.
+        low, high: edges of the band about it; empty for none.
+    """
+
+    label: str
+    points: Points
+    low: Points | tuple[()] = ()
+    high: Points | tuple[()] = ()
+
+
+def draw_curves(
+    name: str,
+    title: str,
+    axis_title: str,
+    curves: Sequence[Curve],
+    span: tuple[float, float],
+    levels: Sequence[tuple[str, float]] = (),
+) -> Panel:
+    """Draw lines over epochs, each labelled at its end.
+
+    Args:
+        name: unique in the report.
+        title: of the panel.
+        axis_title: what the height means; "%" at its start is the unit of the read-out.
+        curves: at least one with points; one without is left out and keeps its colour.
+        span: lowest and highest value of all panels that are to be compared.
+        levels: named heights, dashed across.
+    """
+    labels = [shorten(curve.label) for curve in curves if curve.points] + [shorten(label) for label, _ in levels]
+    height = max(2.9, 1.0 + _LINE_HEIGHT * len(labels))
+    canvas, axes = make_axes(height, right=0.2 + LETTER_WIDTH * max(map(len, labels)))
+    last_epoch = max(epoch for curve in curves for epoch, _ in curve.points)
+    bottom, top = span[0], span[0] + (1.05 * (span[1] - span[0]) or 1.0)
+    axes.set(xlim=(min(0.5, last_epoch), last_epoch + 0.5), ylim=(bottom, top), xlabel="Epoch")
+    axes.set_title(axis_title, loc="left", fontsize=FONT_SIZE, color=INK)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    readings, ends, unit = {}, [], " %" if axis_title.startswith("%") else ""
+    is_crowded = sum(bool(curve.points) for curve in curves) > _FEW_CURVES
+    for i, curve in enumerate(curves):
+        if curve.points:
+            gid = f"{name}-curve-{i}"
+            _draw_curve(axes, curve, i, gid, is_crowded)
+            readings[gid] = [f"{curve.label}, epoch {epoch:g}: {plain(value)}{unit}" for epoch, value in curve.points]
+            ends.append((shorten(curve.label), curve.points[-1][1], SERIES[i % len(SERIES)]))
+    for label, value in levels:
+        axes.axhline(value, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
+        ends.append((shorten(label), value, INK))
+    _label_ends(axes, ends, gap=_LINE_HEIGHT / (height - 0.85) * (top - bottom))
+    return Panel(name, title, draw_svg(canvas, name, f"{title}: {axis_title}", readings))
+
+
+def _draw_curve(axes: Axes, curve: Curve, i: int, gid: str, is_crowded: bool) -> None:
+    """Draw a line with its band and its points, which can be pointed at; among many only some are easily seen."""
+    colour, marker = SERIES[i % len(SERIES)], _MARKERS[i % len(_MARKERS)]
+    epochs, values = zip(*curve.points, strict=True)
+    axes.plot(epochs, values, color=colour, linewidth=1.5)
+    if curve.low and curve.high:
+        lows, highs = ([value for _, value in edge] for edge in (curve.low, curve.high))
+        axes.fill_between([epoch for epoch, _ in curve.low], lows, highs, color=colour, alpha=0.13, linewidth=0)
+    size = 2 if is_crowded or len(epochs) > 40 else 3.5
+    points = axes.plot(epochs, values, marker, color=colour, markersize=size, markeredgewidth=0)
+    points[0].set(gid=gid, clip_on=False)
+    if is_crowded:
+        step = ceil(len(epochs) / 6)
+        some = slice(i % step, None, step)
+        axes.plot(epochs[some], values[some], marker, color=colour, markersize=5, markeredgewidth=0, clip_on=False)
+
+
+def _label_ends(axes: Axes, ends: list[tuple[str, float, str]], gap: float) -> None:
+    """Write each label beside the end of its line, and labels that would touch a little apart."""
+    ends = sorted(ends, key=lambda end: end[1])
+    heights = spread_out([value for _, value, _ in ends], gap)
+    for (label, _, colour), height in zip(ends, heights, strict=True):
+        axes.annotate(
+            label,
+            (1, height),
+            xycoords=("axes fraction", "data"),
+            xytext=(6, 0),
+            textcoords="offset points",
+            va="center",
+            color=colour,
+            fontsize=FONT_SIZE,
+            parse_math=False,
+            annotation_clip=False,
+        )
+
+
+def spread_out(values: Sequence[float], gap: float) -> list[float]:
+    """Move values that lie closer than `gap` apart, each group about its own middle.
+
+    Args:
+        values: in rising order.
+        gap: least distance between two of the results.
+    """
+    groups: list[list[float]] = []
+    for value in values:
+        groups.append([value])
+        # Groups of n and m labels need (n + m) / 2 gaps between their middles.
+        while len(groups) > 1 and mean(groups[-1]) - mean(groups[-2]) < gap * (len(groups[-1]) + len(groups[-2])) / 2:
+            last = groups.pop()
+            groups[-1] += last
+    return [mean(group) + gap * (i - (len(group) - 1) / 2) for group in groups for i in range(len(group))]
+
+
+def make_axes(height: float, *, left: float = 0.45, right: float, top: float = 0.35) -> tuple[Canvas, Axes]:
+    """Return a canvas with axes in the page's colours; margins and height are in inches."""
+    canvas = Canvas(figsize=(WIDTH, height))
+    canvas.patch.set_visible(False)
+    axes = canvas.add_axes((left / WIDTH, 0.5 / height, 1 - (left + right) / WIDTH, 1 - (top + 0.5) / height))
+    axes.patch.set_visible(False)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+    axes.spines["bottom"].set_color(RULE)
+    axes.grid(axis="y", color=RULE, linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.tick_params(color=RULE, labelcolor=INK, labelsize=FONT_SIZE, length=0, pad=4)
+    axes.xaxis.label.set(color=INK, fontsize=FONT_SIZE)
+    return canvas, axes
+
+
+def shorten(label: str) -> str:
+    """Cut the middle out of a label that would leave no room for its line: labels differ most at their ends."""
+    half = _LONGEST_LABEL // 2
+    return label if len(label) <= _LONGEST_LABEL else f"{label[: half - 1]}…{label[-half:]}"
+
+
+def plain(value: float) -> str:
+    """Return a value as the read-out shows it."""
+    return f"{value:.3f}" if value < 10 else f"{value:.1f}"
+
+
+def slug(text: str) -> str:
+    """Return letters and digits with hyphens, for file names and ids."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40] or "x"
