@@ -160,6 +160,8 @@ def test_a_bird_net_is_trained_evaluated_shipped_and_not_trained_twice(monkeypat
     config.write_text('study = "birds"\nname = "tiny"\n[data]\nsize = 16\n[model]\nn = 1\n[training]\nepochs = 1\n')
     assert call(monkeypatch, "birds", "prepare", config) == 0
     assert "train: 21 of 21 photos ready" in capsys.readouterr().out
+    assert call(monkeypatch, "birds", "data") == 0
+    assert "copies between train-test: 0 exact" in capsys.readouterr().out
     assert call(monkeypatch, "birds", "train", config, "--set", "model.norm=ln") == 0
     assert call(monkeypatch, "birds", "train", config) == 2
     assert "this run exists" in capsys.readouterr().err

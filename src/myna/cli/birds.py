@@ -23,13 +23,13 @@ def data(data: Data = None, as_json: Json = False) -> None:
     """
     from myna.birds.audit import audit_splits
     from myna.birds.splits import load_splits
-    from myna.cli.tables import print_facts
+    from myna.cli.tables import print_photo_facts
 
     facts = audit_splits(load_splits(data))
     if as_json:
         typer.echo(json.dumps(facts, indent=2))
     else:
-        print_facts(facts)
+        print_photo_facts(facts)
 
 
 @app.command()

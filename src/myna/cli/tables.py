@@ -92,6 +92,34 @@ def print_facts(facts: Mapping[str, Any]) -> None:
             console.print(f"{key.replace('_', ' ')}: {value:,}", highlight=False)
 
 
+def print_photo_facts(facts: Mapping[str, Any]) -> None:
+    """Print what the photos are: counts, sizes, copies, and what gives a class away."""
+    console = Console()
+    console.print(f"{facts['source']}\n", markup=False, highlight=False)
+    splits = facts["splits"]
+    table = Table()
+    for heading in ("", *splits):
+        table.add_column(heading, justify="right" if heading else "left")
+    table.add_row("photos", *(f"{split['photos']:,}" for split in splits.values()))
+    table.add_row("unreadable", *(str(split["unreadable"]) for split in splits.values()))
+    table.add_row("different sizes", *(str(split["sizes"]["distinct"]) for split in splits.values()))
+    sides = (split["sizes"]["median_shorter_side"] for split in splits.values())
+    table.add_row("median shorter side", *(f"{side:.0f}" for side in sides))
+    for name in facts["classes"]:
+        table.add_row(name, *(str(split["class_counts"].get(name, 0)) for split in splits.values()))
+    console.print(table)
+    copies, bias = facts["copies"], facts["source_bias"]
+    for place in ("within", "between"):
+        for name, pairs in copies[place].items():
+            console.print(f"copies {place} {name}: {pairs['exact']} exact, {pairs['near']} near", highlight=False)
+    for pair in copies["pairs_between"]:
+        console.print(f"  {' = '.join(pair['photos'])}", markup=False, highlight=False)
+    accuracy, chance = (f"{100 * share:.1f} %" for share in (bias["accuracy"]["all"], bias["chance"]))
+    console.print(f"class told from file traces alone (size, compression): {accuracy} of val right, {chance} by chance")
+    for photo in facts["unreadable"]:
+        console.print(f"unreadable: {photo['photo']}: {photo['reason']}", markup=False, highlight=False)
+
+
 def _cell(key: str, value: float) -> str:
     return f"{value:,}" if key == "n" else f"{100 * value:.1f}"
 
