@@ -1,11 +1,13 @@
 """Attention maps against the decoder's own weights, and the deletion test on a model whose needs are known."""
 
+import json
+
 import pytest
 import torch
 
 from myna.config import MathConfig, check
 from myna.errors import UserError
-from myna.mathqa.attention_maps import ORDERS, delete_words, map_attention
+from myna.mathqa.attention_maps import ORDERS, delete_words, explain, map_attention
 from myna.mathqa.problems import mask
 from myna.mathqa.splits import generate_splits
 from myna.mathqa.task import MathModel, MathTask
@@ -87,3 +89,14 @@ def test_hiding_what_alone_is_needed_hurts_first():
     fake = MathModel(model.config, model.vocabularies, NeedsOneWord())
     areas = delete_words(fake, [problem.text], [["add"]], n_steps=len(ids))["areas"]
     assert areas["attention"] < areas["random"] < areas["reversed"]
+
+
+def test_an_explanation_is_json_with_maps_and_the_deletion_test():
+    model, problems = build()
+    found = json.loads(json.dumps(explain(model, problems, n_maps=2)))
+    assert found["deletion"]["n"] == 5
+    assert 1 <= len(found["maps"]) <= 4
+    for one in found["maps"]:
+        assert len(one["weights"]) == len(one["tokens"])
+        assert all(len(row) == len(one["words"]) for row in one["weights"])
+        assert one["right"] in (True, False)

@@ -111,3 +111,30 @@ def ship(
     from myna.mathqa.splits import load_splits
 
     write(runs.find(run), destination, load_splits(data))
+
+
+@app.command()
+def explain(
+    model: Annotated[str, typer.Argument(help="A run's name, or the folder of a run or model.")],
+    problems: Annotated[int, typer.Option(min=1, help="Problems of dev that are looked at.")] = 200,
+    data: Data = None,
+    output: Annotated[Path | None, typer.Option(help="Where to write; else attention.json in the run folder.")] = None,
+) -> None:
+    """Write what a model attends to, and how much worse it gets when those words are hidden.
+
+    Example: myna math explain models/math/lstm_lstm_attn --output attention.json
+    """
+    from myna import runs
+    from myna.engine.tracking import console
+    from myna.files import write_json
+    from myna.mathqa.attention_maps import explain as look
+    from myna.mathqa.splits import load_splits
+    from myna.mathqa.task import MathModel
+
+    folder = runs.find(model)
+    path = output or folder / "attention.json"
+    found = look(MathModel.load(folder), load_splits(data).dev[:problems])
+    write_json(path, found, indent=None)
+    for order, area in found["deletion"]["areas"].items():
+        console.print(f"words hidden by {order}: {area:.3f} nats a token on average", markup=False)
+    console.print(f"{path}: {len(found['maps'])} maps", markup=False)

@@ -11,12 +11,15 @@ import torch
 from torch import Tensor
 
 from myna.errors import UserError
-from myna.mathqa.problems import mask
+from myna.mathqa.language.score import judge
+from myna.mathqa.prediction import predict
+from myna.mathqa.problems import Problem, mask
 from myna.mathqa.task import MathModel
 from myna.mathqa.vocabulary import END, START, UNKNOWN
 
 ORDERS = ("attention", "random", "reversed")
 """In which words are hidden: those attended to most first, any, those attended to least first."""
+_LONGEST_MAPPED = 40
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,44 @@ def map_attention(model: MathModel, text: str, tokens: Sequence[str]) -> Attenti
     except ValueError:
         raise UserError(f"{model.config.model.type}: has no attention to look at, or feeds it back") from None
     return AttentionMap(words, [*tokens, model.vocabularies.tokens.tokens[END]], weights)
+
+
+def explain(model: MathModel, problems: Sequence[Problem], n_maps: int = 4) -> dict[str, Any]:
+    """Decode problems greedily, and return what the model attends to and whether that is what it needs.
+
+    Args:
+        model: with attention.
+        problems: with references and answers.
+        n_maps: maps of right programs, and as many of wrong ones; the first problems of no more than 40 words.
+
+    Returns:
+        `maps`, each with the `text`, `words`, `tokens`, `weights`, the program's `value`, and whether it is `right`;
+        and `deletion`, as `delete_words` gives it, over all problems.
+
+    Raises:
+        UserError: the model has no attention whose weights can be had.
+    """
+    texts = [problem.text for problem in problems]
+    found = predict(model.translator, model.vocabularies, texts, beam_size=1)
+    programs = [predictions[0] for predictions in found]
+    maps: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
+    for problem, program in zip(problems, programs, strict=True):
+        verdict = judge(problem.text, problem.answer or 0.0, problem.formula or "", program.text)
+        if len(maps[verdict.executes]) < n_maps and len(mask(problem.text).split()) <= _LONGEST_MAPPED:
+            attention = map_attention(model, problem.text, program.tokens)
+            weights = [[round(weight, 3) for weight in row] for row in attention.weights.tolist()]
+            maps[verdict.executes].append(
+                {
+                    "text": problem.text,
+                    "words": attention.words,
+                    "tokens": attention.tokens,
+                    "weights": weights,
+                    "value": verdict.value,
+                    "right": verdict.executes,
+                }
+            )
+    deletion = delete_words(model, texts, [program.tokens for program in programs])
+    return {"maps": maps[True] + maps[False], "deletion": deletion}
 
 
 def delete_words(

@@ -38,7 +38,7 @@ class BirdMeasures:
         """Return the facts of the data, the audit of its splits included."""
         return audit_splits(self.splits)
 
-    def describe_model(self, folder: Path) -> dict[str, Any]:
+    def describe_run(self, folder: Path) -> dict[str, Any]:
         """Return layers, multiply-adds of a photo, and maps of a run's net."""
         model = BirdModel.load(folder)
         size = model.config.data.size

@@ -9,6 +9,7 @@ from myna.files import read_json, write_json
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import BASELINES, NeighbourIndex
 from myna.mathqa.evaluation import evaluate
+from myna.mathqa.mistakes import count_mistakes
 from myna.mathqa.problems import mask
 from myna.mathqa.splits import describe, load_splits
 from myna.mathqa.task import MathModel
@@ -34,9 +35,15 @@ class MathMeasures:
         """Return the facts of the data."""
         return describe(self.splits)
 
-    def describe_model(self, folder: Path) -> dict[str, Any]:
-        """Return what there is to say of a run's model beyond its config."""
-        return {}
+    def describe_run(self, folder: Path) -> dict[str, Any]:
+        """Return what kinds of mistakes a run made on each split, in its first measurement of it."""
+        first = f"{self.study.beam_sizes[0]}-{self.study.searches[0]}"
+        mistakes = {}
+        for split in self.names:
+            items = read_json(folder / f"predictions-{split}-{first}.json")
+            predicted = [item["predicted"] for item in items]
+            mistakes[split] = count_mistakes(self.splits.named(split), predicted, self.index)
+        return {"mistakes": mistakes}
 
     def measure(self, folder: Path) -> dict[str, Any]:
         """Return a run's scores: for each split a list, by beam size and search; what is measured is only read."""

@@ -29,8 +29,8 @@ class Measures(Protocol):
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data."""
 
-    def describe_model(self, folder: Path) -> dict[str, Any]:
-        """Return what there is to say of a run's model beyond its config."""
+    def describe_run(self, folder: Path) -> dict[str, Any]:
+        """Return what there is to say of a measured run beyond its config and its scores."""
 
     def measure(self, folder: Path) -> dict[str, Any]:
         """Return a run's scores by split; a measurement that exists is read, not repeated."""
@@ -155,6 +155,7 @@ def _measure(run: PlannedRun, measures: Measures) -> dict[str, Any]:
     folder = runs.runs_folder() / run.name
     summary = read_json(folder / runs.SUMMARY)
     config = load(CONFIGS[run.study], folder / "best" / runs.CONFIG)
+    scores = measures.measure(folder)
     return {
         "name": run.name,
         "label": run.label,
@@ -163,7 +164,7 @@ def _measure(run: PlannedRun, measures: Measures) -> dict[str, Any]:
         "config": flatten(config.model_dump(mode="json")),
         "n_parameters": summary["n_parameters"],
         "minutes": summary["minutes"],
-        **measures.describe_model(folder),
         "curves": runs.read_metrics(folder),
-        "scores": measures.measure(folder),
+        "scores": scores,
+        **measures.describe_run(folder),
     }
