@@ -95,6 +95,18 @@ def find(name_or_path: str | Path) -> Path:
     raise UserError(f"{name_or_path}: neither a folder nor a run in {runs_folder()}{hint}")
 
 
+def find_model(folder: Path) -> Path:
+    """Return the folder that holds a model: `folder` itself, or the best model of a run.
+
+    Raises:
+        UserError: there is none.
+    """
+    folder = folder / "best" if (folder / "best").is_dir() else folder
+    if not (folder / CONFIG).exists():
+        raise UserError(f"{folder}: no {CONFIG}; expected the folder of a run or of a model")
+    return folder
+
+
 def write_summary(folder: Path, **values: float) -> None:
     """Say that a run is finished, and what it came to."""
     write_json(folder / SUMMARY, values)

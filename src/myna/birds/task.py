@@ -22,7 +22,7 @@ from myna.config import BirdsConfig, BirdsDataSection, BirdsModelSection, load, 
 from myna.engine.checkpoint import WEIGHTS, load_weights
 from myna.errors import UserError
 from myna.files import read_json, write_json
-from myna.runs import CONFIG
+from myna.runs import CONFIG, find_model
 
 CLASSES = "classes.json"
 _EVAL_BATCH = 128
@@ -115,10 +115,7 @@ class BirdModel:
         Raises:
             UserError: something is missing from the folder, or its parts do not fit each other.
         """
-        if (folder / "best").is_dir():
-            folder = folder / "best"
-        if not (folder / CONFIG).exists():
-            raise UserError(f"{folder}: no {CONFIG}; expected the folder of a run or of a model")
+        folder = find_model(folder)
         config = load(BirdsConfig, folder / CONFIG)
         labels = Labels.load(folder)
         net = build_resnet(config.model, len(labels.classes))

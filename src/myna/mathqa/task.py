@@ -21,7 +21,7 @@ from myna.mathqa.prediction import predict
 from myna.mathqa.problems import Problem
 from myna.mathqa.translator import Translator, sequence_loss
 from myna.mathqa.vocabulary import PAD, UNKNOWN, Vocabularies
-from myna.runs import CONFIG
+from myna.runs import CONFIG, find_model
 
 VOCABULARIES = "vocab.json"
 
@@ -84,10 +84,7 @@ class MathModel:
         Raises:
             UserError: something is missing from the folder, or its parts do not fit each other.
         """
-        if (folder / "best").is_dir():
-            folder = folder / "best"
-        if not (folder / CONFIG).exists():
-            raise UserError(f"{folder}: no {CONFIG}; expected the folder of a run or of a model")
+        folder = find_model(folder)
         config = load(MathConfig, folder / CONFIG)
         vocabularies = Vocabularies.load(folder / VOCABULARIES)
         translator = build_translator(config.model, vocabularies)
