@@ -1,4 +1,4 @@
-"""Verbs of the birds study: data, prepare, train, eval, ship."""
+"""Verbs of the birds study: data, prepare, train, eval, ship; explain has a file of its own."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from typing import Annotated
 
 import typer
 
+from myna.cli.birds_explain import explain
 from myna.cli.options import Data, Json, Name, Overrides, Resume
 
 app = typer.Typer(help="Photos to species.", no_args_is_help=True, rich_markup_mode=None)
+app.command()(explain)
 
 Config = Annotated[Path, typer.Argument(help="A TOML file, such as configs/birds/quick/bn.toml.")]
 
