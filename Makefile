@@ -8,9 +8,12 @@ endif
 
 .PHONY: study test lint bench clean
 
-study: .venv/installed          ## train, measure and report: the quick study of each half
+study: .venv/installed          ## train, measure, explain and report: the quick study of each half
 	$(BIN)/myna study run configs/studies/quick-math.toml
 	$(BIN)/myna study run configs/studies/quick-birds.toml
+	$(BIN)/myna math explain quick-lstm_lstm_attn-seed0
+	$(BIN)/myna birds explain quick-birds --analyse --photos 64
+	$(BIN)/myna report make quick-birds quick-math
 
 test: .venv/installed           ## the whole test suite
 	$(BIN)/pytest -n 2 tests

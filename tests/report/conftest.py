@@ -36,6 +36,42 @@ def _score(search: str | None, exact_match: float, **more: Any) -> dict[str, Any
     } | more
 
 
+def make_mistakes() -> dict[str, Any]:
+    """What was counted on 1000 problems, of which 400 are exact."""
+
+    def rows(**accuracies: float) -> list[dict[str, Any]]:
+        return [
+            {"name": name, "n": 100, "exact_match": value - 0.1, "execution_accuracy": value}
+            for name, value in accuracies.items()
+        ]
+
+    return {
+        "kinds": {
+            "exact": 400,
+            "right value, other program": 50,
+            "does not run": 30,
+            "too short": 320,
+            "too long": 200,
+        },
+        "by_steps": rows(**{"1": 0.9, "2": 0.7, "6 or more": 0.2}),
+        "by_operation": [*rows(divide=0.8, power=0.3), {"name": "rare", "n": 3, "execution_accuracy": 0.0}],
+        "by_cosine": rows(**{"0.0 to 0.7": 0.1, "0.9 to 1.0": 0.6, "1 (seen)": 0.95}),
+    }
+
+
+def make_attention() -> dict[str, Any]:
+    """Two maps of right programs and three of wrong ones, and a deletion test that attention passes."""
+    weights = [[0.9, 0.1, 0.0], [0.25, 0.25, 0.5]]
+    maps = [
+        {"text": "a n0 ?", "words": ["a", "n0", "?"], "tokens": ["sqrt", "</s>"], "weights": weights,
+         "value": float(i), "right": i < 2}
+        for i in range(5)
+    ]  # fmt: skip
+    curves = {"attention": [-0.1, -1.0, -2.0], "random": [-0.1, -0.6, -2.0], "reversed": [-0.1, -0.3, -2.0]}
+    areas = {name: sum(values) / 3 for name, values in curves.items()}
+    return {"maps": maps, "deletion": {"n": 60, "shares": [0.0, 0.5, 1.0], "curves": curves, "areas": areas}}
+
+
 def _run(label: str, exact_match: float) -> dict[str, Any]:
     curves: list[dict[str, Any]] = []
     for epoch in (1, 2, 3, 4):
@@ -49,6 +85,7 @@ def _run(label: str, exact_match: float) -> dict[str, Any]:
         "grammar": _score("grammar", exact_match + 0.01, failures={"complex": 1}, problems_per_second=50.0),
         "execution": _score("execution", exact_match + 0.005, failures={}),
     }
+    attention = {"attention": make_attention()} if label == "lstm_lstm_attn" else {}
     return {
         "name": f"small-{label}",
         "label": label,
@@ -59,6 +96,8 @@ def _run(label: str, exact_match: float) -> dict[str, Any]:
         "command": f"myna math train configs/{label}.toml",
         "curves": curves,
         "scores": {split: copy.deepcopy(list(searches.values())) for split in ("dev", "test")},
+        "mistakes": {split: make_mistakes() for split in ("dev", "test")},
+        **attention,
     }
 
 

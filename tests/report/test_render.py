@@ -23,6 +23,8 @@ SECTION_IDS = (
     "scores",
     "settings",
     "failures",
+    "mistakes",
+    "attention",
     "observations",
     "cost",
     "reproduce",
@@ -64,7 +66,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, small_study: Callable[[], Re
 
 
 def render_both(results: Results, folder: Path) -> tuple[str, str]:
-    html = render(results, folder)
+    html = render([results], folder)
     assert html == folder / "report.html"
     return html.read_text(encoding="utf-8"), (folder / "report.md").read_text(encoding="utf-8")
 
@@ -80,7 +82,7 @@ def test_html_is_well_formed_with_unique_ids(whole: tuple[Path, str, str]) -> No
     page = Page(whole[1])
     ids = [value for _, name, value in page.attributes if name == "id"]
     assert len(ids) == len(set(ids))
-    assert page.tags.count("svg") == 6
+    assert page.tags.count("svg") == 14
 
 
 def test_html_needs_nothing_else(whole: tuple[Path, str, str]) -> None:
@@ -96,7 +98,7 @@ def test_html_needs_nothing_else(whole: tuple[Path, str, str]) -> None:
 
 def test_markdown_links_to_drawings_that_are_there(whole: tuple[Path, str, str]) -> None:
     linked = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", whole[2])
-    assert len(linked) == 6
+    assert len(linked) == 14
     assert sorted(linked) == sorted(f"figures/{path.name}" for path in (whole[0] / "figures").iterdir())
 
 
@@ -104,9 +106,9 @@ def test_equal_results_give_equal_bytes(whole: tuple[Path, str, str], results: R
     def all_bytes(folder: Path) -> dict[str, bytes]:
         return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
-    render(results, tmp_path / "again")
+    render([results], tmp_path / "again")
     assert all_bytes(tmp_path / "again") == all_bytes(whole[0])
-    assert len(all_bytes(whole[0])) == 2 + 6
+    assert len(all_bytes(whole[0])) == 2 + 14
 
 
 def test_html_and_markdown_have_the_same_tables(whole: tuple[Path, str, str]) -> None:
@@ -169,7 +171,7 @@ def test_a_generated_sample_is_said_plainly(whole: tuple[Path, str, str], result
 
 def missing_items(results: Results) -> list[tuple[str, str, str]]:
     """What a report says is missing: section, what, command."""
-    sections = build_report(results).sections
+    sections = build_report([results]).sections
     return [(s.section_id, b.what, b.command) for s in sections for b in s.blocks if b.kind == "missing"]
 
 
@@ -240,21 +242,28 @@ def without_each_part(value: Any) -> Iterator[Any]:
 
 def test_any_part_may_be_missing(results: Results, monkeypatch: pytest.MonkeyPatch) -> None:
     # Drawing takes the time, and draws the same few curves each time.
-    for draw in ("draw_curves", "_draw_dots"):
-        monkeypatch.setattr(f"myna.report.math.figures.{draw}", lambda name, *_: Panel(name, "", "<svg/>"))
+    for draw in (
+        "figures.draw_curves",
+        "figures.draw_dots",
+        "mistakes.draw_curves",
+        "mistakes.draw_dots",
+        "attention.draw_curves",
+        "attention._draw_map",
+    ):
+        monkeypatch.setattr(f"myna.report.math.{draw}", lambda name, *_, **__: Panel(name, "", "<svg/>"))
     results["runs"][0]["curves"] = results["runs"][0]["curves"][:2]
     results["runs"] = results["runs"][:1]
     results["environment"] = {"packages": {}}
     n_variants = 0
     for variant in without_each_part(results):
-        assert build_report(variant).sections
+        assert build_report([variant]).sections
         n_variants += 1
     assert n_variants > 100
 
 
 def test_an_unknown_study_is_refused() -> None:
     with pytest.raises(ValueError, match="study: 'fish'; choices: math, birds"):
-        build_report({"study": "fish"})
+        build_report([{"study": "fish"}])
 
 
 def test_each_study_is_a_list_of_builders() -> None:

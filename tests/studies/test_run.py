@@ -56,7 +56,7 @@ def test_a_study_trains_measures_and_reports_and_does_nothing_twice(study):
     again = json.loads((run_study(study, None, 2, []) / "results.json").read_text())
     assert trained.stat().st_mtime_ns == before
     assert again["runs"] == results["runs"]
-    report = render(results, folder).read_text()
+    report = render([results], folder).read_text()
     assert "GENERATED" in report
     assert "tiny" in report
 
@@ -89,4 +89,4 @@ def test_a_birds_study_compares_its_runs_on_the_same_photos(tmp_path, monkeypatc
     expected = (accuracies[0] + accuracies[1] - accuracies[2] - accuracies[3]) / 2
     assert comparison["difference"] == pytest.approx(expected)
     assert {row["name"] for row in results["baselines"]} >= {"linear on pixels"}
-    assert "inbuilt" in render(results, folder).read_text()
+    assert "inbuilt" in render([results], folder).read_text()

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from myna import __version__
-from myna.cli import birds, math, study
+from myna.cli import birds, math, report, study
 from myna.errors import UserError
 
 # click's UsageError, or that of the copy of click inside newer versions of typer.
@@ -23,6 +23,7 @@ app = typer.Typer(
 app.add_typer(birds.app, name="birds")
 app.add_typer(math.app, name="math")
 app.add_typer(study.app, name="study")
+app.add_typer(report.app, name="report")
 
 
 @app.callback(invoke_without_command=True)

@@ -34,9 +34,10 @@ def run(
     """
     from myna.engine.tracking import console
     from myna.files import read_json
+    from myna.report.evidence import add_evidence
     from myna.report.render import render
     from myna.studies.run import run_study
 
     folder = run_study(study, data, workers, overrides or [], only_finished=only_finished)
-    report = render(read_json(folder / "results.json"), folder)
+    report = render([add_evidence(read_json(folder / "results.json"), data)], folder)
     console.print(f"report: {report}", markup=False)

@@ -125,6 +125,41 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True)
+class Picture:
+    """A photo or a map.
+
+    Attributes:
+        name: stem of its file, unique in a report.
+        caption: what it shows.
+        data_uri: the picture itself, as `data:image/jpeg;base64,...`.
+    """
+
+    name: str
+    caption: str
+    data_uri: str
+
+
+@dataclass(frozen=True, slots=True)
+class Strip:
+    """Pictures that stand side by side, under a title."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gallery:
+    """Strips of pictures; a gallery that `is_folded` is shown when its title is opened."""
+
+    kind: ClassVar[str] = "gallery"
+    gallery_id: str
+    title: str
+    caption: str
+    strips: tuple[Strip, ...]
+    is_folded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Paragraph:
     """Running text."""
 
@@ -166,7 +201,7 @@ class Missing:
     command: str
 
 
-Block = Table | Figure | Paragraph | Notes | Terms | Command | Missing
+Block = Table | Figure | Gallery | Paragraph | Notes | Terms | Command | Missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +222,23 @@ class Section:
 
 
 @dataclass(frozen=True, slots=True)
+class Chapter:
+    """Sections that belong together, such as those on one study.
+
+    Attributes:
+        chapter_id: its address within the page; "" where it has no title.
+        title: its heading; "" for none: its sections then stand as chapters do.
+        part: over the title, the part of the assignment; "" for none.
+        sections: in order.
+    """
+
+    chapter_id: str
+    title: str
+    part: str
+    sections: tuple[Section, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """A whole report.
 
@@ -194,13 +246,23 @@ class Report:
         title: its heading.
         subtitle: one line on what it was made from.
         banner: a warning that stands over everything; "" for none.
-        sections: in order.
+        chapters: in order.
     """
 
     title: str
     subtitle: str
     banner: str
-    sections: tuple[Section, ...]
+    chapters: tuple[Chapter, ...]
+
+    @property
+    def sections(self) -> tuple[Section, ...]:
+        """The sections of all chapters."""
+        return tuple(section for chapter in self.chapters for section in chapter.sections)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """The blocks of all sections."""
+        return tuple(block for section in self.sections for block in section.blocks)
 
 
 def merge_missing(missing: Sequence[Missing]) -> list[Missing]:

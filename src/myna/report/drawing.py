@@ -70,6 +70,16 @@ def as_file(svg: str) -> str:
     return f"{frame}{coloured.removeprefix('<svg ')}\n"
 
 
+def prefix_ids(svg: str, prefix: str) -> str:
+    """Put a prefix before every id within a drawing, and where it is referred to."""
+    root = ElementTree.fromstring(svg)
+    for element in root.iter():
+        for key, mark in (("id", ""), ("href", "#"), ("clip-path", "url(#")):
+            if key in element.attrib:
+                element.set(key, f"{mark}{prefix}{element.attrib[key].removeprefix(mark)}")
+    return ElementTree.tostring(root, encoding="unicode")
+
+
 def _drop_furniture(root: ElementTree.Element) -> None:
     """Drop namespaces, metadata, blanks and the style sheet, which in a page would reach beyond the drawing."""
     for parent in list(root.iter()):

@@ -6,7 +6,20 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from myna.report.document import Block, Cell, Command, Figure, Missing, Notes, Paragraph, Report, Table, Terms
+from myna.report.document import (
+    Block,
+    Cell,
+    Chapter,
+    Command,
+    Figure,
+    Gallery,
+    Missing,
+    Notes,
+    Paragraph,
+    Report,
+    Table,
+    Terms,
+)
 
 FIGURES = "figures"
 """Folder of the drawings, beside the report."""
@@ -17,43 +30,71 @@ def write_markdown(report: Report) -> str:
     parts = [f"# {_escape(report.title)}", _escape(report.subtitle)]
     if report.banner:
         parts.append(f"> **{_escape(report.banner)}**")
-    parts.append("\n".join(f"- [{_escape(section.title)}](#{section.section_id})" for section in report.sections))
-    for section in report.sections:
-        heading = section.title + (f" (assignment {section.assignment})" if section.assignment else "")
-        parts.append(f'<a id="{section.section_id}"></a>\n\n## {_escape(heading)}')
-        parts += [_WRITERS[type(block)](block) for block in section.blocks]
+    parts.append("\n".join(line for chapter in report.chapters for line in _list_contents(chapter)))
+    for chapter in report.chapters:
+        if chapter.title:
+            parts.append(
+                _heading(2, f"{chapter.part}: {chapter.title}" if chapter.part else chapter.title, chapter.chapter_id)
+            )
+        level = 3 if chapter.title else 2
+        for section in chapter.sections:
+            title = section.title + (f" (assignment {section.assignment})" if section.assignment else "")
+            parts.append(_heading(level, title, section.section_id))
+            parts += [_WRITERS[type(block)](block, level + 1) for block in section.blocks]
     return "\n\n".join(filter(None, parts)) + "\n"
 
 
-def _write_paragraph(block: Paragraph) -> str:
+def _list_contents(chapter: Chapter) -> list[str]:
+    """Return the lines of the table of contents on a chapter."""
+    indent = "  " if chapter.title else ""
+    head = [f"- [{_escape(chapter.title)}](#{chapter.chapter_id})"] if chapter.title else []
+    return head + [f"{indent}- [{_escape(each.title)}](#{each.section_id})" for each in chapter.sections]
+
+
+def _heading(level: int, title: str, address: str = "") -> str:
+    anchor = f'<a id="{address}"></a>\n\n' if address else ""
+    return f"{anchor}{'#' * level} {_escape(title)}"
+
+
+def _write_paragraph(block: Paragraph, level: int) -> str:
     return _escape(block.text)
 
 
-def _write_notes(block: Notes) -> str:
-    heading = f"### {_escape(block.title)}\n\n" if block.title else ""
+def _write_notes(block: Notes, level: int) -> str:
+    heading = f"{_heading(level, block.title)}\n\n" if block.title else ""
     return heading + "\n".join(f"- {_escape(sentence)}" for sentence in block.sentences)
 
 
-def _write_terms(block: Terms) -> str:
+def _write_terms(block: Terms, level: int) -> str:
     return "\n".join(f"- **{_escape(term)}**: {_escape(meaning)}" for term, meaning in block.pairs)
 
 
-def _write_command(block: Command) -> str:
+def _write_command(block: Command, level: int) -> str:
     fence = "`" * max(3, 1 + _longest_run("`", block.text))
     return f"{fence}sh\n{block.text}\n{fence}"
 
 
-def _write_missing(block: Missing) -> str:
-    return f"> **Not there yet:** {_escape(block.what)}. This makes it:\n\n{_write_command(Command(block.command))}"
+def _write_missing(block: Missing, level: int) -> str:
+    command = _write_command(Command(block.command), level)
+    return f"> **Not there yet:** {_escape(block.what)}. This makes it:\n\n{command}"
 
 
-def _write_figure(block: Figure) -> str:
+def _write_figure(block: Figure, level: int) -> str:
     titles = [_escape(panel.title) for panel in block.panels]
     panels = [f"{t}:\n\n![{t}]({FIGURES}/{p.name}.svg)" for t, p in zip(titles, block.panels, strict=True)]
-    return _title(block, "\n\n".join((*panels, _escape(block.caption))))
+    return _title(block, "\n\n".join((*panels, _escape(block.caption))), level)
 
 
-def _write_table(block: Table) -> str:
+def _write_gallery(block: Gallery, level: int) -> str:
+    strips = []
+    for strip in block.strips:
+        pictures = [f"![{_escape(each.caption)}]({FIGURES}/{each.name}.jpg)" for each in strip.pictures]
+        captions = ["; ".join(_escape(each.caption) for each in strip.pictures if each.caption)]
+        strips += [f"**{_escape(strip.title)}**", " ".join(pictures), *captions]
+    return _title(block, "\n\n".join(filter(None, (*strips, _escape(block.caption)))), level)
+
+
+def _write_table(block: Table, level: int) -> str:
     names = [f"{c.group.partition(',')[0]} {c.title}" if c.group and c.best else c.title for c in block.columns]
     rows = ["| " + " | ".join(map(_escape, names)) + " |"]
     rows.append("|" + "|".join("--:" if column.is_number else ":--" for column in block.columns) + "|")
@@ -64,15 +105,14 @@ def _write_table(block: Table) -> str:
         rows.append("| " + " | ".join(cells) + " |")
     body = "\n".join(rows)
     caption = _escape(block.caption.replace("Underlined", "Italic"))
-    return _title(block, "\n\n".join(filter(None, (body, caption))))
+    return _title(block, "\n\n".join(filter(None, (body, caption))), level)
 
 
-def _title(block: Figure | Table, body: str) -> str:
-    """Return what a table or figure shows under its title, folded away where it is to be."""
-    title = _escape(block.title)
+def _title(block: Figure | Gallery | Table, body: str, level: int) -> str:
+    """Return what a block shows under its title, folded away where it is to be."""
     if block.is_folded:
-        return f"<details>\n<summary>{title}</summary>\n\n{body}\n\n</details>"
-    return f"### {title}\n\n{body}"
+        return f"<details>\n<summary>{_escape(block.title)}</summary>\n\n{body}\n\n</details>"
+    return f"{_heading(level, block.title)}\n\n{body}"
 
 
 def _write_cell(cell: Cell) -> str:
@@ -100,12 +140,13 @@ def _escape(text: str) -> str:
     return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
-_WRITERS: dict[type[Block], Callable[[Any], str]] = {
+_WRITERS: dict[type[Block], Callable[[Any, int], str]] = {
     Paragraph: _write_paragraph,
     Notes: _write_notes,
     Terms: _write_terms,
     Command: _write_command,
     Missing: _write_missing,
     Figure: _write_figure,
+    Gallery: _write_gallery,
     Table: _write_table,
 }

@@ -2,42 +2,46 @@
 
 from __future__ import annotations
 
+import base64
+from collections.abc import Sequence
 from pathlib import Path
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from myna.files import write_text
-from myna.report.document import Figure, Report
+from myna.files import replacing, write_text
+from myna.report.document import Figure, Gallery, Report
 from myna.report.drawing import as_file
 from myna.report.markdown import FIGURES, write_markdown
 from myna.report.outline import build_report
 from myna.report.results import Results
 
 
-def render(results: Results, folder: Path) -> Path:
-    """Write report.html, report.md and figures/*.svg into a folder; equal results give equal bytes.
+def render(studies: Sequence[Results], folder: Path) -> Path:
+    """Write report.html, report.md and figures/ into a folder; equal results give equal bytes.
+
+    The name of a drawing's file is that of its panel, such as figures/val-accuracy.svg in the report of one study; in
+    that of several the study's name comes before it: figures/norms-val-accuracy.svg.
 
     Args:
-        results: what a study wrote as results.json; any part may be missing.
+        studies: one or more, each what a study wrote as results.json; any part may be missing.
         folder: made where it is missing.
 
     Returns:
         The path of report.html.
 
     Raises:
-        ValueError: the results are of a kind of study that has no report.
+        ValueError: a study is of a kind that has no report.
+        UserError: a file cannot be written.
     """
-    report = build_report(results)
-    figures = [block for section in report.sections for block in section.blocks if isinstance(block, Figure)]
-    for panel in (panel for figure in figures for panel in figure.panels):
-        write_text(folder / FIGURES / f"{panel.name}.svg", as_file(panel.svg))
+    report = build_report(studies)
+    _write_figures(report, folder / FIGURES)
     write_text(folder / "report.md", write_markdown(report))
     write_text(folder / "report.html", write_html(report))
     return folder / "report.html"
 
 
 def write_html(report: Report) -> str:
-    """Return a report as one HTML page with its styles, script and drawings inside."""
+    """Return a report as one HTML page with its styles, script, drawings and pictures inside."""
     environment = Environment(
         loader=PackageLoader("myna.report"),
         autoescape=True,
@@ -47,3 +51,15 @@ def write_html(report: Report) -> str:
         keep_trailing_newline=True,
     )
     return environment.get_template("report.html").render(report=report)
+
+
+def _write_figures(report: Report, folder: Path) -> None:
+    """Write the drawings as SVG and the pictures as they are, for Markdown."""
+    for block in report.blocks:
+        if isinstance(block, Figure):
+            for panel in block.panels:
+                write_text(folder / f"{panel.name}.svg", as_file(panel.svg))
+        elif isinstance(block, Gallery):
+            for picture in (picture for strip in block.strips for picture in strip.pictures):
+                with replacing(folder / f"{picture.name}.jpg") as temporary:
+                    temporary.write_bytes(base64.b64decode(picture.data_uri.partition(",")[2]))

@@ -7,6 +7,7 @@ is absent or of the wrong type, so that a half-finished study has a report too.
 from __future__ import annotations
 
 import math
+import re
 import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ Run = Mapping[str, Any]
 Score = Mapping[str, Any]
 Points = list[tuple[float, float]]
 """Of a curve: (epoch, value), in order of epochs."""
+_PICTURE = re.compile(r"data:image/jpeg;base64,[A-Za-z0-9+/]+={0,2}")
 
 
 def as_text(value: Any) -> str:
@@ -109,3 +111,20 @@ def study_command(results: Results) -> str:
 def run_command(results: Results, run: Run) -> str:
     """Return the command that trains a run, or that of the study where the run names none."""
     return as_text(run.get("command")) or study_command(results)
+
+
+def measure_command(results: Results, run: Run, split: str) -> str:
+    """Return the command that scores a run on a split, or that of the study where the run names none."""
+    return as_text(as_mapping(run.get("measure_commands")).get(split)) or study_command(results)
+
+
+def compare_command(results: Results) -> str:
+    """Return the command that compares runs: that of the study, or where there is none that of two runs."""
+    names = [as_text(run.get("name")) for run in runs_of(results)]
+    is_pair = bool(results.get("is_loose")) and len(names) > 1
+    return shlex.join(["myna", "report", "compare", *names[:2]]) if is_pair else study_command(results)
+
+
+def as_picture(value: Any) -> str:
+    """Return a data URI of a JPEG, "" for anything else."""
+    return value if isinstance(value, str) and _PICTURE.fullmatch(value) else ""

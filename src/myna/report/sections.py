@@ -11,6 +11,7 @@ from myna.report.results import (
     as_mapping,
     as_mappings,
     as_text,
+    measure_command,
     run_command,
     runs_of,
     study_command,
@@ -50,10 +51,15 @@ def build_curves(results: Results, blocks: Sequence[Block | None], assignment: s
 
 def build_reproduction(results: Results) -> Section:
     """Return the commands, the versions and the machine."""
-    intro = Paragraph("The whole study, with this report at its end, is made by one command:")
+    intro: tuple[Block, ...] = (
+        Paragraph("The whole study, with this report at its end, is made by one command:"),
+        Command(study_command(results)),
+    )
+    if results.get("is_loose"):
+        intro = (Paragraph("These runs were made one by one, each by its own command:"),)
     missing = [] if results.get("environment") else [Missing("the versions and the machine", study_command(results))]
     tables = make_run_table(results), make_environment_table(results)
-    return collect("reproduce", "How to reproduce", (intro, Command(study_command(results)), *tables), missing)
+    return collect("reproduce", "How to reproduce", (*intro, *tables), missing)
 
 
 def collect(
@@ -67,3 +73,9 @@ def collect(
 def no_runs(results: Results) -> list[Missing]:
     """Return what to say where a study has no run at all."""
     return [] if runs_of(results) else [Missing("the runs", study_command(results))]
+
+
+def missing_scores_at_all(results: Results, split: str) -> Missing:
+    """Return what to say where no run has a score."""
+    run = next(iter(runs_of(results)), {})
+    return Missing("the scores of the trained models", measure_command(results, run, split))

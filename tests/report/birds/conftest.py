@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from myna.report.birds.measures import find_best
+
 Results = dict[str, Any]
 
 CLASSES = (
@@ -181,8 +183,41 @@ def make_batch_study(n_seeds: int = 2, n_epochs: int = 50, classes: tuple[str, .
     return _study("batch-size", "Batch size", runs, classes)
 
 
-_NORMS = make_norm_study(n_seeds=2, n_epochs=6, classes=CLASSES[:7])
-_BATCHES = make_batch_study(n_epochs=6, classes=CLASSES[:7])
+JPEG = "data:image/jpeg;base64,/9j/4AAQSkZJRg=="
+"""Not a whole picture, which nothing here needs."""
+
+
+def add_pictures(results: Results) -> Results:
+    """Give the run that is most accurate on val what it has to show."""
+    best = find_best(results)
+    assert best is not None
+    run = next(run for run in results["runs"] if run["name"] == best.best_run["name"])
+    photo = {"name": "Cattle-Egret/1.jpg", "probability": 0.71, "data_uri": JPEG}
+    run["confused_photos"] = [
+        {
+            "truth": "Cattle-Egret",
+            "predicted": "House-Crow",
+            "n": 9,
+            "n_truth": 40,
+            "photos": [photo, photo],
+            "typical": [photo],
+        }
+    ]
+    shown = [
+        {"is_right": is_right, "predicted": "Cattle-Egret" if is_right else "House-Crow", "predicted_probability": 0.9,
+         "class_probability": 0.9 if is_right else 0.05, "tile": JPEG}
+        for is_right in (True, True, False)
+    ]  # fmt: skip
+    classes = [{"name": "Cattle-Egret", "asked": "Cattle Egret", "n_right": 12, "n_wrong": 1, "photos": shown}]
+    run["explanation"] = {
+        "model": run["name"], "n_layers": 4, "map_size": 16, "classes": classes,
+        "findings": ["Maps lie in the middle."], "notes": ["Cattle-Egret: 1 photo of val named wrongly."],
+    }  # fmt: skip
+    return results
+
+
+_NORMS = add_pictures(make_norm_study(n_seeds=2, n_epochs=6, classes=CLASSES[:7]))
+_BATCHES = add_pictures(make_batch_study(n_epochs=6, classes=CLASSES[:7]))
 
 
 @pytest.fixture(scope="session")

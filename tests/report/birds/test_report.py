@@ -24,6 +24,7 @@ SECTION_IDS = (
     "sanity",
     "comparisons",
     "classes",
+    "gradcam",
     "observations",
     "settings",
     "cost",
@@ -34,7 +35,7 @@ SECTION_IDS = (
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory, norm_study: Callable[[], Results]) -> tuple[Path, str, str]:
     """The report of the small study of all norms: its folder, HTML and Markdown."""
-    html = render(norm_study(), tmp_path_factory.mktemp("report"))
+    html = render([norm_study()], tmp_path_factory.mktemp("report"))
     return html.parent, html.read_text(encoding="utf-8"), (html.parent / "report.md").read_text(encoding="utf-8")
 
 
@@ -53,7 +54,7 @@ def test_all_sections_are_there_in_order(whole: tuple[Path, str, str]) -> None:
 
 
 def test_batch_sizes_have_a_section_of_their_own(batches: Results, undrawn: None) -> None:
-    ids = [section.section_id for section in build_report(batches).sections]
+    ids = [section.section_id for section in build_report([batches]).sections]
     assert "batch-size" in ids
     assert "sanity" not in ids
 
@@ -64,7 +65,10 @@ def test_ids_are_unique_and_drawings_are_there(whole: tuple[Path, str, str]) -> 
     assert len(ids) == len(set(ids))
     linked = re.findall(r"!\[[^\]]*\]\(([^)]+)\)", markdown)
     # Four measures of val and of train, three losses, seven gaps, two of the sanity check, the confusion matrix.
-    assert len(linked) == html.count("<svg") == 4 + 4 + 3 + 7 + 2 + 1
+    assert html.count("<svg") == 4 + 4 + 3 + 7 + 2 + 1
+    # Three photos of a confused pair, and three maps.
+    assert html.count("<img") == 3 + 3
+    assert len(linked) == html.count("<svg") + html.count("<img")
     assert sorted(linked) == sorted(f"figures/{path.name}" for path in (folder / "figures").iterdir())
 
 
@@ -76,7 +80,7 @@ def test_figures_can_be_folded_in_both(whole: tuple[Path, str, str]) -> None:
 
 def missing_items(results: Results) -> list[tuple[str, str, str]]:
     """What a report says is missing: section, what, command."""
-    sections = build_report(results).sections
+    sections = build_report([results]).sections
     return [(s.section_id, b.what, b.command) for s in sections for b in s.blocks if b.kind == "missing"]
 
 
@@ -100,14 +104,14 @@ def test_what_is_missing_names_the_command_that_makes_it(results: Results, undra
 
 
 def test_a_generated_sample_stands_beside_no_published_figure(results: Results, undrawn: None) -> None:
-    report = build_report(results | {"is_generated": True})
+    report = build_report([results | {"is_generated": True}])
     assert report.banner
     assert "PiyushC1480" not in str(report)
-    assert "PiyushC1480" in str(build_report(results))
+    assert "PiyushC1480" in str(build_report([results]))
 
 
 def test_an_empty_study_has_a_report(tmp_path: Path) -> None:
-    html = render({"study": "birds", "name": "a b"}, tmp_path).read_text(encoding="utf-8")
+    html = render([{"study": "birds", "name": "a b"}], tmp_path).read_text(encoding="utf-8")
     assert "myna study run &#39;configs/studies/a b.toml&#39;" in html
 
 
@@ -119,7 +123,7 @@ def test_hostile_names_do_nothing(results: Results, tmp_path: Path) -> None:
     results["facts"]["unreadable"] = [{hostile: hostile}]
     for score in results["runs"][0]["scores"].values():
         score["per_class"][0]["name"] = hostile
-    html = render(results, tmp_path).read_text(encoding="utf-8")
+    html = render([results], tmp_path).read_text(encoding="utf-8")
     assert html.count("<script>") == 1
     assert "alert(1)" in html
 
@@ -150,6 +154,6 @@ def test_any_part_may_be_missing(results: Results, undrawn: None) -> None:
     n_variants = 0
     for variant in without_each_part(results):
         if variant.get("study") == "birds":
-            assert build_report(variant).sections
+            assert build_report([variant]).sections
             n_variants += 1
     assert n_variants > 200

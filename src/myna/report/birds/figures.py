@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import ceil, floor, sqrt
 
 from myna.report.birds.measures import SHARES, Confusion, Variant, floors_of, rank, variants_of
 from myna.report.document import Figure, Panel
 from myna.report.drawing import INK, RULE, SERIES, draw_svg
-from myna.report.plots import FONT_SIZE, LETTER_WIDTH, WIDTH, Curve, draw_curves, make_axes, shorten, slug
+from myna.report.plots import FONT_SIZE, LETTER_WIDTH, WIDTH, Curve, draw_cells, draw_curves, make_axes, shorten, slug
 from myna.report.results import Points, Results
 
 _CELL_HEIGHT = 0.145
 """Of the confusion matrix in inches: a row holds a class name."""
-_SHADES = 10
-"""Of a colour in the confusion matrix."""
 
 
 @dataclass(frozen=True)
@@ -124,22 +123,12 @@ def draw_confusion_figure(confusion: Confusion, title: str) -> Figure:
         axes.axhline(i, color=RULE, linewidth=0.5)
     axes.set_title("Truth", loc="left", fontsize=FONT_SIZE, color=INK)
     width = 72 * (WIDTH - left - 0.1) / n
-    readings = {}
-    for (i_colour, shade), cells in _shade(confusion).items():
-        gid = f"confusion-{i_colour}-{shade}"
-        axes.plot(
-            [said for _, said in cells],
-            [truth for truth, _ in cells],
-            linestyle="none",
-            marker=_box(width, 72 * _CELL_HEIGHT),
-            markersize=max(width, 72 * _CELL_HEIGHT),
-            markeredgewidth=0,
-            color=SERIES[i_colour],
-            alpha=shade / _SHADES,
-            clip_on=False,
-            gid=gid,
+    readings: dict[str, list[str]] = {}
+    for i_colour, cells in enumerate(_part(confusion)):
+        size = width, 72 * _CELL_HEIGHT
+        readings |= draw_cells(
+            axes, f"confusion-{i_colour}", cells, size, SERIES[i_colour], partial(_read_cell, confusion)
         )
-        readings[gid] = [_read_cell(confusion, truth, said) for truth, said in cells]
     svg = draw_svg(canvas, "confusion", f"{title}: confusion matrix", readings)
     caption = (
         "A row is a class, a column what its photos were taken for, by number. The diagonal is right, the rest is"
@@ -149,20 +138,15 @@ def draw_confusion_figure(confusion: Confusion, title: str) -> Figure:
     return Figure("confusion", "Confusion matrix", caption, (Panel("confusion", title, svg),))
 
 
-def _shade(confusion: Confusion) -> dict[tuple[int, int], list[tuple[int, int]]]:
-    """Return the cells (truth, said) that are not 0 by colour and shade."""
-    shaded: dict[tuple[int, int], list[tuple[int, int]]] = {}
+def _part(confusion: Confusion) -> tuple[dict[tuple[int, int], float], dict[tuple[int, int], float]]:
+    """Return the roots of the shares that are not 0 by (truth, said): those that are right, and the mistaken."""
+    right: dict[tuple[int, int], float] = {}
+    wrong: dict[tuple[int, int], float] = {}
     for truth, row in enumerate(confusion.counts):
         for said, count in enumerate(row):
             if count:
-                shade = max(1, ceil(_SHADES * sqrt(confusion.share(truth, said))))
-                shaded.setdefault((int(truth != said), shade), []).append((truth, said))
-    return shaded
-
-
-def _box(width: float, height: float) -> list[tuple[float, float]]:
-    """Return the corners of a marker with the proportions of a cell."""
-    return [(-width, -height), (width, -height), (width, height), (-width, height), (-width, -height)]
+                (right if truth == said else wrong)[truth, said] = sqrt(confusion.share(truth, said))
+    return right, wrong
 
 
 def _read_cell(confusion: Confusion, truth: int, said: int) -> str:

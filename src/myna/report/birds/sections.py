@@ -13,6 +13,7 @@ from myna.report.birds.figures import (
 )
 from myna.report.birds.measures import SPLITS, confusion_of, score_of, variants_of
 from myna.report.birds.observations import best_score, describe_best_run, describe_details, describe_standing
+from myna.report.birds.pictures import missing_maps, missing_photos, show_confused, show_maps
 from myna.report.birds.published import LEAK
 from myna.report.birds.sanity import check_sanity, describe_sanity, draw_sanity_figure, make_sanity_table
 from myna.report.birds.tables import (
@@ -34,12 +35,22 @@ from myna.report.results import (
     Results,
     as_number,
     baselines_of,
+    compare_command,
+    measure_command,
     runs_of,
     study_command,
     titled_runs,
     titles_of,
 )
-from myna.report.sections import build_curves, build_data, build_reproduction, build_settings, collect, no_runs
+from myna.report.sections import (
+    build_curves,
+    build_data,
+    build_reproduction,
+    build_settings,
+    collect,
+    missing_scores_at_all,
+    no_runs,
+)
 
 _TERMS = (
     ("Accuracy, error", "The share of photos named rightly, and what it leaves to 100 %."),
@@ -69,7 +80,7 @@ _TERMS = (
 
 def _build_summary(results: Results) -> Section:
     sentences = tuple(describe_standing(results))
-    missing = Missing("the scores of the trained models", study_command(results))
+    missing = missing_scores_at_all(results, "test")
     return Section("summary", "In short", (Notes("", sentences),) if sentences else (missing,))
 
 
@@ -112,7 +123,7 @@ def _build_comparisons(results: Results) -> Section | None:
     table = make_comparison_table(results)
     if table is None and len(variants_of(results)) < 2:
         return None
-    missing = [] if table else [Missing("the paired comparisons", study_command(results))]
+    missing = [] if table else [Missing("the paired comparisons", compare_command(results))]
     return collect("comparisons", "Comparisons", [table], missing, "2.5")
 
 
@@ -126,8 +137,13 @@ def _build_classes(results: Results) -> Section | None:
     confusion = confusion_of(score)
     figure = draw_confusion_figure(confusion, title) if confusion else None
     pairs = make_mistake_table(confusion, title) if confusion else None
-    blocks: list[Block | None] = [figure, pairs, make_class_table(score, title)]
-    return collect("classes", "Classes", blocks, []) if any(blocks) else None
+    blocks: list[Block | None] = [figure, pairs, show_confused(results), make_class_table(score, title)]
+    return collect("classes", "Classes", blocks, missing_photos(results)) if any(blocks) else None
+
+
+def _build_maps(results: Results) -> Section | None:
+    blocks, missing = show_maps(results), missing_maps(results)
+    return collect("gradcam", "What the net looks at", blocks, missing, "2.7") if blocks or missing else None
 
 
 def _build_observations(results: Results) -> Section | None:
@@ -153,8 +169,9 @@ def _missing_scores(results: Results) -> list[Missing]:
         missing.append(Missing(f"{n_planned - len(runs)} of {n_planned} runs", command))
     for run, title in titled_runs(results):
         absent = [split for split in SPLITS if as_number(score_of(run, split).get("accuracy")) is None]
-        if absent:
-            missing.append(Missing(f"the scores of {title} on {', '.join(absent)}", command))
+        missing += [
+            Missing(f"the scores of {title} on {split}", measure_command(results, run, split)) for split in absent
+        ]
     for floor, title in zip(floors, titles_of(floors), strict=True):
         if not any(score_of(floor, split) for split in SPLITS):
             missing.append(Missing(f"the scores of {title}", command))
@@ -171,6 +188,7 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     _build_comparisons,
     _build_batch_sizes,
     _build_classes,
+    _build_maps,
     _build_observations,
     _build_settings,
     _build_cost,

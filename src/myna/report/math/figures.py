@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
-
-from myna.report.document import Figure, Panel
-from myna.report.drawing import INK, RULE, SERIES, draw_svg
-from myna.report.math.measures import SUBSETS, Line, chosen_lines, is_chosen_on_dev, lines_of
-from myna.report.plots import FONT_SIZE, Curve, draw_curves, make_axes, plain, slug
+from myna.report.document import Figure
+from myna.report.math.measures import SUBSETS, chosen_lines, is_chosen_on_dev, lines_of
+from myna.report.plots import Curve, draw_curves, draw_dots, slug
 from myna.report.results import Results, curve_of, titled_runs
 
-_SUBSET_MARKS: dict[str, dict[str, Any]] = {
-    "seen": {"marker": "o", "markersize": 6.5, "markeredgewidth": 0},
-    "novel": {"marker": "s", "markersize": 7.5, "markeredgewidth": 1.5, "fillstyle": "none"},
-    "far": {"marker": "^", "markersize": 5.5, "markeredgewidth": 0},
-}
-"""Shapes that can be told apart where they lie on one another."""
 _MEASURES = {"exact_match": "Exact match", "execution_accuracy": "Execution accuracy"}
 
 
@@ -69,7 +59,14 @@ def draw_subset_figure(results: Results, split: str) -> Figure | None:
     if not lines:
         return None
     panels = tuple(
-        _draw_dots(f"subsets-{slug(m)}", title, f"% of the {split} problems of each kind", lines, m)
+        draw_dots(
+            f"subsets-{slug(m)}",
+            title,
+            f"% of the {split} problems of each kind",
+            [line.title for line in lines],
+            [(subset, [_in_percent(line.share(m, subset)) for line in lines]) for subset in SUBSETS],
+            (0, 100),
+        )
         for m, title in _MEASURES.items()
     )
     search = "the search that is best for it on dev" if is_chosen_on_dev(results) else "its most guided search"
@@ -80,51 +77,5 @@ def draw_subset_figure(results: Results, split: str) -> Figure | None:
     return Figure("subsets", f"Seen, novel and far problems of {split}", caption, panels)
 
 
-def _draw_dots(name: str, title: str, axis_title: str, lines: Sequence[Line], measure: str) -> Panel:
-    """Draw a row for each line with a mark for each subset."""
-    row_height = 0.46
-    canvas, axes = make_axes(0.75 + row_height * len(lines), left=0.12, right=0.15, top=0.3)
-    axes.set(xlim=(-2, 102), ylim=(len(lines) - 0.4, -0.75), xlabel=axis_title, yticks=[])
-    axes.grid(axis="x", color=RULE, linewidth=0.6)
-    axes.grid(axis="y", visible=False)
-    for y, line in enumerate(lines):
-        axes.axhline(y, color=RULE, linewidth=0.6)
-        axes.annotate(
-            line.title,
-            (0, y),
-            xytext=(0, 7),
-            textcoords="offset points",
-            color=INK,
-            fontsize=FONT_SIZE,
-            parse_math=False,
-        )
-    points = {}
-    for i, subset in enumerate(SUBSETS):
-        known = [
-            (y, line.title, value) for y, line in enumerate(lines) if (value := line.share(measure, subset)) is not None
-        ]
-        gid = f"{name}-{subset}"
-        axes.plot(
-            [100 * value for _, _, value in known],
-            [y for y, _, _ in known],
-            color=SERIES[i],
-            **_SUBSET_MARKS[subset],
-            linestyle="none",
-            clip_on=False,
-            gid=gid,
-            label=subset,
-        )
-        points[gid] = [f"{label}, {subset}: {plain(100 * value)} %" for _, label, value in known]
-    axes.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=len(SUBSETS),
-        frameon=False,
-        fontsize=FONT_SIZE,
-        labelcolor=INK,
-        handletextpad=0.1,
-        columnspacing=1.2,
-        borderaxespad=0,
-        borderpad=0.2,
-    )
-    return Panel(name, title, draw_svg(canvas, name, f"{title}: {axis_title}", points))
+def _in_percent(share: float | None) -> float | None:
+    return None if share is None else 100 * share

@@ -6,8 +6,16 @@ import shlex
 from collections.abc import Callable
 
 from myna.report.document import Block, Missing, Notes, Section, Terms
+from myna.report.math.attention import missing_attention, show_attention
 from myna.report.math.figures import draw_dev_figure, draw_loss_figure, draw_subset_figure
 from myna.report.math.measures import SPLITS, SUBSETS, lines_of, scores_of
+from myna.report.math.mistakes import (
+    describe_mistakes,
+    draw_mistake_figure,
+    make_group_tables,
+    make_kind_table,
+    mistakes_of,
+)
 from myna.report.math.observations import describe_details, describe_standing, find_main_split
 from myna.report.math.tables import (
     FACT_TITLES,
@@ -22,6 +30,7 @@ from myna.report.results import (
     as_mapping,
     as_text,
     baselines_of,
+    measure_command,
     runs_of,
     study_command,
     titled_runs,
@@ -109,13 +118,13 @@ def _build_cost(results: Results) -> Section | None:
 
 def _missing_scores(results: Results) -> list[Missing]:
     """Return the scores that a run or baseline lacks."""
-    command = study_command(results)
     runs, baselines = runs_of(results), baselines_of(results)
-    missing = [] if baselines else [Missing("the baselines", command)]
-    measured = [split for split in SPLITS if lines_of(results, split)] or SPLITS
+    missing = [] if baselines else [Missing("the baselines", study_command(results))]
+    scored = [split for split in SPLITS if lines_of(results, split)]
+    measured = SPLITS if results.get("is_loose") or not scored else scored
     for entry, title in zip([*runs, *baselines], titles_of(runs) + titles_of(baselines), strict=True):
         for split in measured:
-            scores = scores_of(entry, split)
+            scores, command = scores_of(entry, split), measure_command(results, entry, split)
             if not scores:
                 missing.append(Missing(f"the scores of {title} on {split}", command))
             absent = [s for s in SUBSETS if scores and not all(as_mapping(score.get(s)) for score in scores)]
@@ -130,6 +139,30 @@ def _missing_scores(results: Results) -> list[Missing]:
     return missing
 
 
+def _build_mistakes(results: Results) -> Section | None:
+    split = find_main_split(results)
+    if not runs_of(results):
+        return None
+    found = mistakes_of(results, split)
+    missing = [
+        Missing(f"the kinds of mistakes of {title}", study_command(results))
+        for _, title in titled_runs(results)
+        if title not in found
+    ]
+    blocks: list[Block | None] = [
+        describe_mistakes(found, split),
+        draw_mistake_figure(found, split),
+        make_kind_table(found, split),
+        *make_group_tables(found, split),
+    ]
+    return collect("mistakes", "Mistakes by kind", blocks, [] if results.get("is_loose") and not found else missing)
+
+
+def _build_attention(results: Results) -> Section | None:
+    blocks, missing = show_attention(results), missing_attention(results)
+    return collect("attention", "What the decoder attends to", blocks, missing) if blocks or missing else None
+
+
 SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     _build_summary,
     _build_data,
@@ -138,6 +171,8 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     _build_scores,
     _build_settings,
     _build_failures,
+    _build_mistakes,
+    _build_attention,
     _build_observations,
     _build_cost,
     build_reproduction,

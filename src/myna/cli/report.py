@@ -1,0 +1,59 @@
+"""Verbs of reports: make, compare."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from myna.cli.options import Data, Json
+
+app = typer.Typer(help="One report of studies and runs.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command()
+def make(
+    names: Annotated[
+        list[str], typer.Argument(metavar="STUDY_OR_RUN...", help="Studies and finished runs, or folders.")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(help="Folder to write; else that of the one study or run, or runs/report.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Write one report of studies and runs of either half: report.html, which needs nothing else, and report.md.
+
+    Nothing is measured: what is not there yet is named with the command that makes it.
+
+    Example: myna report make norms batch-size architectures --output report
+    """
+    from myna import runs
+    from myna.engine.tracking import console
+    from myna.report.evidence import add_evidence
+    from myna.report.render import render
+    from myna.studies.collection import collect, find
+
+    folder = output or (find(names[0]) if len(set(names)) == 1 else runs.runs_folder() / "report")
+    console.print(f"report: {render([add_evidence(each, data) for each in collect(names)], folder)}", markup=False)
+
+
+@app.command()
+def compare(
+    a: Annotated[str, typer.Argument(metavar="A", help="A finished run's name or folder.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another, of the same half.")],
+    as_json: Json = False,
+) -> None:
+    """Show what differs between two runs: settings, curves, scores, and whether that is more than noise.
+
+    Example: myna report compare birds-norm-bn-seed0 birds-norm-gn-seed0
+    """
+    from myna.cli.comparison import print_comparison
+    from myna.report.comparison import compare_runs
+
+    found = compare_runs(a, b)
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+    else:
+        print_comparison(found)

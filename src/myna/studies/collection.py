@@ -1,0 +1,180 @@
+"""Gathering what was measured: studies by their names, and single runs as if one study had asked for them.
+
+Nothing is measured here. What a run folder holds is read, and what it lacks is named with the command that makes it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from myna import runs
+from myna.config import flatten, load
+from myna.errors import UserError
+from myna.files import read_json, read_text
+from myna.studies.plan import CONFIGS
+
+RESULTS = "results.json"
+SPLITS = {"birds": ("train", "val", "test"), "math": ("dev", "test")}
+"""Splits that scores are read of."""
+_TITLES = {"birds": "Runs on photos of birds", "math": "Runs on word problems"}
+_NAME = re.compile(r"scores-(?P<split>\w+?)-(?P<beam_size>\d+)-(?P<search>\w+)\.json")
+
+
+def collect(names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the results of studies, and of loose runs together as one study for each half.
+
+    Args:
+        names: of studies and of finished runs, or their folders; a name given twice counts once.
+
+    Raises:
+        UserError: there is neither a study nor a finished run of a name.
+    """
+    studies: list[dict[str, Any]] = []
+    loose: dict[str, list[Path]] = {}
+    for name in dict.fromkeys(names):
+        folder = find(name)
+        if (folder / RESULTS).exists():
+            studies.append(read_results(folder))
+        else:
+            loose.setdefault(read_kind(folder), []).append(folder)
+    return studies + [_gather(kind, folders) for kind, folders in loose.items()]
+
+
+def find(name: str) -> Path:
+    """Return the folder of a study's results, or of a finished run; a study goes before a run of its name.
+
+    Raises:
+        UserError: there is neither, or the run is not finished.
+    """
+    folder = runs.runs_folder()
+    choices = [path for path in (Path(name), folder / "studies" / name) if (path / RESULTS).is_file()]
+    choices += [path for path in (Path(name), folder / name) if (path / runs.CONFIG).is_file()]
+    if not choices:
+        known = [path.parent.name for path in (*folder.glob(f"*/{runs.CONFIG}"), *folder.glob(f"studies/*/{RESULTS}"))]
+        near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
+        hint = f"; did you mean {' or '.join(near)}?" if near else f"; {len(known)} others are there" if known else ""
+        raise UserError(f"{name}: neither a study nor a run in {folder}{hint}")
+    if not (choices[0] / RESULTS).exists() and not runs.is_finished(choices[0]):
+        raise UserError(f"{choices[0]}: no {runs.SUMMARY}; expected a run that is finished (go on with it: --resume)")
+    return choices[0]
+
+
+def read_results(folder: Path) -> dict[str, Any]:
+    """Read what a study wrote.
+
+    Raises:
+        UserError: it is no study's results.
+    """
+    results = read_json(folder / RESULTS)
+    if not isinstance(results, dict) or results.get("study") not in CONFIGS:
+        raise UserError(f"{folder / RESULTS}: no results of a study; expected one of {', '.join(CONFIGS)}")
+    return results
+
+
+def read_kind(folder: Path) -> str:
+    """Return which half a run belongs to.
+
+    Raises:
+        UserError: its config does not say.
+    """
+    path = folder / runs.CONFIG
+    try:
+        kind = tomllib.loads(read_text(path)).get("study")
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path}: not TOML: {error}") from None
+    if kind not in CONFIGS:
+        raise UserError(f"{path}: study: {kind!r}; choices: {', '.join(CONFIGS)}")
+    return str(kind)
+
+
+def describe_run(kind: str, folder: Path) -> dict[str, Any]:
+    """Return what a run folder says of a run, as a study would.
+
+    Beside what a study says of its runs, `folder` is where it is, and `measure_commands` names for each split what
+    measures it.
+    """
+    built = folder / "best" / runs.CONFIG
+    config = load(CONFIGS[kind], built if built.exists() else folder / runs.CONFIG)
+    summary, environment = read_json(folder / runs.SUMMARY), _read_environment(folder)
+    return {
+        "name": folder.name,
+        "folder": str(folder),
+        # Runs that differ in their seed alone are one setting.
+        "label": re.sub(r"-seed\d+$", "", folder.name),
+        "seed": config.training.seed,
+        "command": str(environment.get("command") or "").removesuffix(" --resume") or None,
+        "config": flatten(config.model_dump(mode="json")),
+        "n_parameters": summary.get("n_parameters"),
+        "minutes": summary.get("minutes"),
+        "curves": runs.read_metrics(folder),
+        "scores": read_scores(kind, folder),
+        "measure_commands": {split: measure_command(kind, folder, split) for split in SPLITS[kind]},
+    }
+
+
+def read_scores(kind: str, folder: Path) -> dict[str, Any]:
+    """Return the scores in a run folder by split; of math each split has a list, by beam size and search."""
+    if kind == "birds":
+        paths = {split: folder / f"scores-{split}.json" for split in SPLITS[kind]}
+        return {split: read_json(path) for split, path in paths.items() if path.exists()}
+    scores: dict[str, Any] = {}
+    found = [(match, path) for path in folder.glob("scores-*.json") if (match := _NAME.fullmatch(path.name))]
+    for match, path in sorted(found, key=lambda each: (int(each[0]["beam_size"]), each[1].name)):
+        scores.setdefault(match["split"], []).append(read_json(path))
+    return scores
+
+
+def measure_command(kind: str, folder: Path, split: str) -> str:
+    """Return the command that scores a run on a split, and leaves predictions and scores in its folder."""
+    stem = split if kind == "birds" else f"{split}-10-plain"
+    search = [] if kind == "birds" else ["--beam", "10", "--search", "plain"]
+    predictions = ["--output", str(folder / f"predictions-{stem}.json")]
+    command = shlex.join(["myna", kind, "eval", str(folder), "--split", split, *search, *predictions, "--json"])
+    return f"{command} > {shlex.quote(str(folder / f'scores-{stem}.json'))}"
+
+
+def _gather(kind: str, folders: Sequence[Path]) -> dict[str, Any]:
+    """Return the results of a study that is made of runs of one half."""
+    sources = list(dict.fromkeys(str(_read_environment(folder).get("data") or "unknown data") for folder in folders))
+    newest = max(folders, key=lambda folder: (folder / runs.SUMMARY).stat().st_mtime)
+    environment = {key: value for key, value in _read_environment(newest).items() if key not in ("command", "data")}
+    return {
+        "study": kind,
+        "name": f"{kind}-runs",
+        "title": _TITLES[kind],
+        "source": "; ".join(sources),
+        "is_generated": any("GENERATED" in source for source in sources),
+        "is_loose": True,
+        # It measures what is not of a run: the facts of the data, and what needs no training.
+        "command": f"myna study run configs/studies/quick-{kind}.toml",
+        "environment": environment,
+        "runs": [describe_run(kind, folder) for folder in folders],
+        "n_planned": len(folders),
+        **(_find_shared(kind, sources[0]) if len(sources) == 1 else {}),
+    }
+
+
+def _find_shared(kind: str, source: str) -> dict[str, Any]:
+    """Return the facts and the baselines that a study measured on the same data; of several, that with most splits."""
+    found: list[Mapping[str, Any]] = []
+    for path in sorted((runs.runs_folder() / "studies").glob(f"*/{RESULTS}")):
+        results = read_json(path)
+        if isinstance(results, dict) and (results.get("study"), results.get("source")) == (kind, source):
+            found.append(results)
+    best = max(found, key=_count_splits, default={})
+    return {key: best[key] for key in ("facts", "baselines") if key in best}
+
+
+def _count_splits(results: Mapping[str, Any]) -> int:
+    return sum(len(baseline.get("scores", {})) for baseline in results.get("baselines", []))
+
+
+def _read_environment(folder: Path) -> dict[str, Any]:
+    path = folder / runs.ENVIRONMENT
+    return dict(read_json(path)) if path.exists() else {}

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from myna import runs
+from myna.birds.splits import load_splits
+from myna.files import write_json
+from myna.report.evidence import add_evidence
+from myna.report.results import as_picture
+
+PHOTOS = [
+    {"photo": "Crow/0.png", "class": "Crow", "predicted": "Egret", "probability": 0.4},
+    {"photo": "Egret/0.png", "class": "Egret", "predicted": "Egret", "probability": 0.5},
+]
+
+
+def bird_results(folder: Path, **more: Any) -> dict[str, Any]:
+    """A study of two runs, of which the second is the better."""
+    runs_of = [
+        {"name": name, "label": name, "scores": {"val": {"accuracy": a}}} for name, a in (("x", 0.2), ("y", 0.6))
+    ]
+    return {"study": "birds", "name": "s", "source": load_splits(folder).source, "runs": runs_of} | more
+
+
+@pytest.fixture
+def predictions() -> None:
+    for name in ("x", "y"):
+        write_json(runs.runs_folder() / name / "predictions-val.json", PHOTOS)
+
+
+@pytest.mark.usefixtures("predictions")
+def test_the_best_run_gets_its_confused_photos(bird_folder: Path) -> None:
+    results = bird_results(bird_folder)
+    first, second = add_evidence(results, bird_folder)["runs"]
+    assert "confused_photos" not in first
+    (pair,) = second["confused_photos"]
+    assert (pair["truth"], pair["predicted"]) == ("Crow", "Egret")
+    assert as_picture(pair["photos"][0]["data_uri"])
+    assert "confused_photos" not in results["runs"][1]
+
+
+@pytest.mark.usefixtures("predictions")
+def test_photos_of_other_data_are_not_taken(bird_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "confused_photos" not in add_evidence(bird_results(bird_folder, source="others"), bird_folder)["runs"][1]
+    # A data folder without photos, and none at all.
+    (tmp_path / "data").mkdir()
+    assert "confused_photos" not in add_evidence(bird_results(bird_folder), tmp_path / "data")["runs"][1]
+    monkeypatch.delenv("MYNA_DATA", raising=False)
+    monkeypatch.chdir(runs.runs_folder())
+    assert "confused_photos" not in add_evidence(bird_results(bird_folder))["runs"][1]
+
+
+def test_the_explanation_comes_with_its_tiles(bird_folder: Path, tmp_path: Path) -> None:
+    folder = runs.runs_folder() / "explanations" / "x"
+    folder.mkdir(parents=True)
+    for name in ("p.png", "m.png"):
+        Image.new("RGB", (30, 30)).save(folder / name)
+    photo = {"picture": "p.png", "overlay": "m.png", "is_right": True}
+    write_json(
+        folder / "index.json", {"model": "x", "notes": ["one"], "classes": [{"name": "Crow", "photos": [photo]}]}
+    )
+    first, second = add_evidence(bird_results(bird_folder), tmp_path)["runs"]
+    assert "explanation" not in second
+    assert first["explanation"]["notes"] == ["one"]
+    assert first["explanation"]["findings"] == []
+    assert as_picture(first["explanation"]["classes"][0]["photos"][0]["tile"])
+
+
+def test_math_runs_get_their_attention() -> None:
+    write_json(runs.runs_folder() / "b" / "attention.json", {"maps": []})
+    results = {
+        "study": "math",
+        "runs": [{"name": "a"}, {"name": "b"}, {"name": "c", "folder": str(runs.runs_folder() / "b")}],
+    }
+    first, second, third = add_evidence(results)["runs"]
+    assert "attention" not in first
+    assert second["attention"] == third["attention"] == {"maps": []}
