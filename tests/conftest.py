@@ -97,7 +97,9 @@ class TinyTask:
         order = torch.randperm(len(self.inputs), generator=generator).tolist()
         return [order[start : start + self.batch_size] for start in range(0, len(order), self.batch_size)]
 
-    def loss(self, model: nn.Module, examples: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, model: nn.Module, examples: Sequence[int], device: torch.device, progress: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         shift = self.noise * (random.random() + float(np.random.random()))  # noqa: NPY002
         predicted = model(self.inputs[examples].to(device))
         loss = (predicted - self.targets[examples].to(device) + shift).square().sum()

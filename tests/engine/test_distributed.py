@@ -45,7 +45,9 @@ class Regression:
     def batches(self, epoch: int) -> list[range]:
         return [range(0, 6), range(6, 12), range(12, 13)]
 
-    def loss(self, model: nn.Module, examples: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, model: nn.Module, examples: Sequence[int], device: torch.device, progress: float
+    ) -> tuple[Tensor, Tensor]:
         self.n_losses += 1
         chosen = list(examples)
         loss = (model(self.inputs[chosen].to(device)) - self.targets[chosen].to(device)).square().sum()

@@ -250,7 +250,7 @@ def test_what_is_no_number_is_one_line_and_leaves_the_checkpoint(tmp_path: Path,
     task = tiny_task()
     plain = task.loss
 
-    def loss(model: nn.Module, examples: Any, device: torch.device) -> tuple[Tensor, Tensor]:
+    def loss(model: nn.Module, examples: Any, device: torch.device, progress: float) -> tuple[Tensor, Tensor]:
         value, weight = plain(model, examples, device)
         if len(task.step_losses) == 5:
             if what == "loss":

@@ -182,7 +182,9 @@ class BirdTask:
         groups = [order[start : start + section.batch_size].tolist() for start in range(0, n, section.batch_size)]
         return [group for group in groups if len(group) > 1 or section.batch_size == 1]
 
-    def loss(self, model: nn.Module, examples: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, model: nn.Module, examples: Sequence[int], device: torch.device, progress: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """Return the summed cross-entropy of some training examples, and their number."""
         views = list(self._pool.map(self._view, examples) if self._pool else map(self._view, examples))
         label_ids = torch.tensor([self._label_ids[example % len(self.photos)] for example in examples], device=device)

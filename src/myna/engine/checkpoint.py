@@ -73,12 +73,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
     Raises:
         UserError: the file is missing, broken, or belongs to another model.
     """
-    if not path.is_file():
-        raise UserError(f"{path}: no such file")
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path}: not a safetensors file: {error}") from None
+    tensors = _read_weights(path)
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
     wrong = [name for name in sorted(own | found) if own.get(name) != found.get(name)]
@@ -87,6 +82,24 @@ def load_weights(model: nn.Module, path: Path) -> None:
         has, expects = found.get(first, "missing"), own.get(first, "nothing of that name")
         raise UserError(f"{path}: of another model or size: {first} is {has}, expected {expects}{more}")
     model.load_state_dict(tensors)
+
+
+def load_matching_weights(model: nn.Module, path: Path) -> list[str]:
+    """Load those weights of a safetensors file that a model has under the same name and in the same shape.
+
+    Returns:
+        their names.
+
+    Raises:
+        UserError: the file is missing or broken, or nothing in it fits.
+    """
+    own = model.state_dict()
+    tensors = _read_weights(path)
+    fitting = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
+    if not fitting:
+        raise UserError(f"{path}: none of its weights fits this model; expected a model with parts of the same sizes")
+    model.load_state_dict(fitting, strict=False)
+    return sorted(fitting)
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -120,6 +133,16 @@ def load_state(path: Path) -> dict[str, Any]:
     if not isinstance(state, dict):
         raise UserError(f"{path}: not a checkpoint: holds a {type(state).__name__}")
     return state
+
+
+def _read_weights(path: Path) -> dict[str, Tensor]:
+    """Read a safetensors file."""
+    if not path.is_file():
+        raise UserError(f"{path}: no such file")
+    try:
+        return load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{path}: not a safetensors file: {error}") from None
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:

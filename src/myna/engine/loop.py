@@ -7,6 +7,7 @@ was killed anywhere goes on from its last checkpoint and ends with the same bits
 from __future__ import annotations
 
 import math
+import platform
 import signal
 import threading
 import time
@@ -54,8 +55,13 @@ class Task(Protocol):
     def batches(self, epoch: int) -> Sequence[Sequence[int]]:
         """Return the examples of each step of an epoch, the same whenever it is asked."""
 
-    def loss(self, model: nn.Module, examples: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return the summed loss of some examples, and the weight to divide it by."""
+    def loss(
+        self, model: nn.Module, examples: Sequence[int], device: torch.device, progress: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return the summed loss of some examples, and the weight to divide it by.
+
+        `progress` is the share of all steps that is done.
+        """
 
     def evaluate(self, device: torch.device) -> dict[str, float]:
         """Return the metrics of the validation split; the one called `score_name` decides, higher is better."""
@@ -185,7 +191,8 @@ class Trainer:
         """Take one optimiser step over some examples, in parts, and return their mean loss."""
         at = self.position
         for group, peak in zip(self.optimizer.param_groups, self.peak_rates, strict=True):
-            group["lr"] = peak * self.schedule.ratio(at.step)
+            rise = self.schedule.rise(at.step, group["start_ratio"], group["warmup_ratio"])
+            group["lr"] = peak * rise * self.schedule.ratio(at.step)
         loss_sum, weight = self._backward(examples)
         loss = loss_sum / weight
         self._refuse_unless_finite("loss", loss)
@@ -218,11 +225,12 @@ class Trainer:
         n_processes, device = self.accelerator.num_processes, self.accelerator.device
         parts = split(examples, self.section.accumulate * n_processes)[self.accelerator.process_index :: n_processes]
         sums = torch.zeros(2, dtype=torch.float64)
+        progress = min(1.0, self.position.step / self.schedule.n_steps)
         for number, part in enumerate(parts, start=1):
             # The processes exchange gradients once, in the backward pass of the last part.
             with nullcontext() if number == len(parts) else self.accelerator.no_sync(self.model):
                 # Without a part of a short batch, a process still has to take part in the exchange.
-                loss, weight = self.task.loss(self.model, part or examples[:1], device)
+                loss, weight = self.task.loss(self.model, part or examples[:1], device, progress)
                 share = 1.0 if part else 0.0
                 self.accelerator.backward(loss * share)
             sums += torch.tensor([loss.item(), weight.item()], dtype=torch.float64) * share
@@ -336,6 +344,10 @@ def start_accelerator(precision: str) -> Accelerator:
     """
     # Accelerate keeps one state a process, and would refuse a second training of another precision.
     AcceleratorState._reset_state()
+    if precision == "bf16" and _emulates_bf16():
+        # Products in emulated bf16 took sixty times as long as in single precision.
+        console.print("training.precision: this processor has no bf16; training in single precision")
+        precision = "no"
     try:
         accelerator = Accelerator(mixed_precision=precision)
     except ValueError as error:
@@ -343,6 +355,12 @@ def start_accelerator(precision: str) -> Accelerator:
     if precision != "no" and not accelerator.native_amp and accelerator.is_main_process:
         console.print(f"training.precision: {accelerator.device} has no {precision}; training in single precision")
     return accelerator
+
+
+def _emulates_bf16() -> bool:
+    """Return whether bf16 would be computed on a CPU that knows it from its memory alone."""
+    on_cpu = not torch.accelerator.is_available()
+    return on_cpu and platform.machine() in ("x86_64", "AMD64") and "AVX512" not in torch.backends.cpu.get_cpu_capability()
 
 
 def split(examples: Sequence[int], n_parts: int) -> list[Sequence[int]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +13,38 @@ from torch import Tensor, nn
 from myna.config import OptimizerSection, ScheduleSection
 
 
+class Pace(NamedTuple):
+    """How a module learns beside the rest of a model; taken from its attribute `pace`, which its children may override.
+
+    Attributes:
+        ratio: of its learning rate to the model's.
+        start_ratio: share of all steps before it begins to learn.
+        warmup_ratio: share of all steps over which its rate then rises from 0.
+    """
+
+    ratio: float = 1.0
+    start_ratio: float = 0.0
+    warmup_ratio: float = 0.0
+
+
 def build_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.Optimizer:
     """Make the optimiser; weight decay acts on matrices and filters only.
 
-    Biases, norms, embeddings, and what a module names in its `no_weight_decay` are exempt.
+    Biases, norms, embeddings, and what a module names in its `no_weight_decay` are exempt. Parameters are grouped by
+    that and by the pace of their modules.
     """
-    decayed, exempt = _split_parameters(model)
     groups = [
-        {"params": decayed, "weight_decay": section.weight_decay},
-        {"params": exempt, "weight_decay": 0.0},
+        {
+            "params": parameters,
+            "weight_decay": decay,
+            "lr": section.learning_rate * pace.ratio,
+            "start_ratio": pace.start_ratio,
+            "warmup_ratio": pace.warmup_ratio,
+        }
+        for pace, members in _by_pace(model).items()
+        for parameters, decay in zip(
+            _split_parameters(model, members), (section.weight_decay, 0.0), strict=True
+        )
     ]
     if section.name == "sgd":
         return torch.optim.SGD(groups, lr=section.learning_rate, momentum=section.momentum)
@@ -30,18 +53,32 @@ def build_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.
     return torch.optim.AdamW(groups, lr=section.learning_rate)
 
 
-def _split_parameters(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """Return the trained parameters that weight decay acts on, and the others."""
+def _by_pace(model: nn.Module) -> dict[Pace, list[nn.Parameter]]:
+    """Return the trained parameters by the pace of the innermost module that has one."""
+    paces = dict.fromkeys(model.parameters(), Pace())
+    for module in model.modules():
+        if isinstance(pace := getattr(module, "pace", None), Pace):
+            paces |= dict.fromkeys(module.parameters(), pace)
+    grouped: dict[Pace, list[nn.Parameter]] = {}
+    for parameter, pace in paces.items():
+        if parameter.requires_grad:
+            grouped.setdefault(pace, []).append(parameter)
+    return grouped
+
+
+def _split_parameters(
+    model: nn.Module, members: list[nn.Parameter]
+) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+    """Return the parameters that weight decay acts on, and the others."""
     exempt_ids = set()
     for module in model.modules():
         names: tuple[str, ...] = getattr(module, "no_weight_decay", ())
         if isinstance(module, nn.Embedding):
             names = ("weight",)
         exempt_ids |= {id(getattr(module, name)) for name in names}
-    trained = [p for p in model.parameters() if p.requires_grad]
-    decayed = [p for p in trained if p.ndim >= 2 and id(p) not in exempt_ids]
+    decayed = [p for p in members if p.ndim >= 2 and id(p) not in exempt_ids]
     decayed_ids = {id(p) for p in decayed}
-    return decayed, [p for p in trained if id(p) not in decayed_ids]
+    return decayed, [p for p in members if id(p) not in decayed_ids]
 
 
 class Schedule:
@@ -74,6 +111,13 @@ class Schedule:
         if section.name == "step":
             return float(section.factor ** (step // self.steps_per_epoch // section.step_epochs))
         return float(section.factor**self._n_drops)
+
+    def rise(self, step: int, start_ratio: float, warmup_ratio: float) -> float:
+        """Return the factor of a module that begins to learn later than the rest: from 0 up to 1."""
+        begin = round(start_ratio * self.n_steps)
+        if step < begin:
+            return 0.0
+        return min(1.0, (step - begin + 1) / (round(warmup_ratio * self.n_steps) + 1))
 
     def observe(self, score: float) -> None:
         """Tell the plateau schedule an evaluation's score; higher is better."""

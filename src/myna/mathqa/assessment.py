@@ -48,7 +48,7 @@ def assess(
     with progress(title, len(texts)) as tick:
         found = predict(
             model.translator,
-            model.vocabularies,
+            model.reader,
             texts,
             beam_size=beam_size,
             search=search,

@@ -71,7 +71,7 @@ def explain(model: MathModel, problems: Sequence[Problem], n_maps: int = 4) -> d
         UserError: the model has no attention whose weights can be had.
     """
     texts = [problem.text for problem in problems]
-    found = predict(model.translator, model.vocabularies, texts, beam_size=1)
+    found = predict(model.translator, model.reader, texts, beam_size=1)
     programs = [predictions[0] for predictions in found]
     maps: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for problem, program in zip(problems, programs, strict=True):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from myna.mathqa.problems import Problem, mask, program_tokens
+from myna.mathqa.readers import Source
 from myna.mathqa.vocabulary import END, PAD, START, Vocabularies
 
 
@@ -19,23 +20,22 @@ class Example:
     """A problem as ids.
 
     Attributes:
-        words: ids of the masked text.
+        source: the masked text, as the model's encoder reads it.
         tokens: ids of the program, without start and end.
         weight: how many problems of the data it stands for.
     """
 
-    words: tuple[int, ...]
+    source: Source
     tokens: tuple[int, ...]
     weight: int = 1
 
 
-def encode(problems: Sequence[Problem], vocabularies: Vocabularies) -> list[Example]:
-    """Turn problems that have a reference into ids, in order."""
+def encode(
+    problems: Sequence[Problem], vocabularies: Vocabularies, read: Callable[[Sequence[str]], Source]
+) -> list[Example]:
+    """Turn problems that have a reference into ids, in order; `read` turns the words of a masked text into a source."""
     return [
-        Example(
-            vocabularies.word_ids(mask(problem.text).split()),
-            tuple(vocabularies.tokens.ids(program_tokens(problem))),
-        )
+        Example(read(mask(problem.text).split()), tuple(vocabularies.tokens.ids(program_tokens(problem))))
         for problem in problems
     ]
 
@@ -53,14 +53,14 @@ class Batch:
     """Examples padded to one length.
 
     Attributes:
-        words: (N, S) long, word ids.
+        source: (N, ...) long each, the parts of the sources; the first are word ids (N, S).
         lengths: (N,) long, words of each problem, on the CPU.
         inputs: (N, T) long, start token and program.
         targets: (N, T) long, program and end token.
         weights: (N,) float, problems that each example stands for.
     """
 
-    words: Tensor
+    source: tuple[Tensor, ...]
     lengths: Tensor
     inputs: Tensor
     targets: Tensor
@@ -69,7 +69,7 @@ class Batch:
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device; lengths stay on the CPU, where packing needs them."""
         return Batch(
-            self.words.to(device),
+            tuple(part.to(device) for part in self.source),
             self.lengths,
             self.inputs.to(device),
             self.targets.to(device),
@@ -79,13 +79,20 @@ class Batch:
 
 def collate(examples: Sequence[Example]) -> Batch:
     """Pad examples to one batch."""
+    source, lengths = collate_sources([e.source for e in examples])
     return Batch(
-        words=pad([e.words for e in examples]),
-        lengths=torch.tensor([len(e.words) for e in examples]),
+        source=source,
+        lengths=lengths,
         inputs=pad([(START, *e.tokens) for e in examples]),
         targets=pad([(*e.tokens, END) for e in examples]),
         weights=torch.tensor([float(e.weight) for e in examples]),
     )
+
+
+def collate_sources(sources: Sequence[Source]) -> tuple[tuple[Tensor, ...], Tensor]:
+    """Pad each part of some sources to one length; return the parts, (N, ...) each, and the number of words, (N,)."""
+    parts = tuple(pad(rows) for rows in zip(*sources, strict=True))
+    return parts, torch.tensor([len(source[0]) for source in sources])
 
 
 def pad(rows: Sequence[Sequence[int]]) -> Tensor:
@@ -97,32 +104,36 @@ def pad(rows: Sequence[Sequence[int]]) -> Tensor:
 def batches_by_length(examples: Sequence[Example], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
     """Group examples of like lengths into batches, in a random order that seed and epoch decide.
 
-    A batch is padded twice, to its longest text and to its longest program. So the examples are split in two
-    over and over, by whichever of the two lengths leaves less padding, down to the size of a batch (a k-d
-    tree, Bentley 1975). Both lengths are blurred a little, so that batches differ from epoch to epoch.
+    A batch is padded to its longest text, to its longest program, and to the longest of what else its encoder reads. So
+    the examples are split in two over and over, by whichever of these lengths leaves least padding, down to the size of
+    a batch (a k-d tree, Bentley 1975). The lengths are blurred a little, so that batches differ from epoch to epoch.
 
     Returns:
         Lists of indices into `examples`; every example stands in exactly one.
     """
     rng = random.Random(f"{seed}/{epoch}")
-    sizes = [(len(e.words) + rng.uniform(0, 3), len(e.tokens) + rng.uniform(0, 1.5)) for e in examples]
+    # Of the parts of a source, the second is as long as all that follow.
+    sizes = [
+        (*(len(part) + rng.uniform(0, 3) for part in e.source[:2]), len(e.tokens) + rng.uniform(0, 1.5))
+        for e in examples
+    ]
     groups = _split_by_size(list(range(len(examples))), sizes, batch_size)
     rng.shuffle(groups)
     return groups
 
 
-def _split_by_size(indices: list[int], sizes: Sequence[tuple[float, float]], batch_size: int) -> list[list[int]]:
+def _split_by_size(indices: list[int], sizes: Sequence[tuple[float, ...]], batch_size: int) -> list[list[int]]:
     """Split indices into groups of `batch_size`, of which only the last may be smaller."""
     if len(indices) <= batch_size:
         return [indices] if indices else []
     middle = (-(-len(indices) // batch_size) + 1) // 2 * batch_size
     halves = []
-    for major in (0, 1):
-        order = sorted(indices, key=lambda index: (sizes[index][major], sizes[index][1 - major]))
+    for major in range(len(sizes[indices[0]])):
+        order = sorted(indices, key=lambda index: (sizes[index][major], *reversed(sizes[index])))
         halves.append((order[:middle], order[middle:]))
 
     def padded(parts: tuple[list[int], list[int]]) -> float:
-        return sum(len(p) * (max(sizes[i][0] for i in p) + max(sizes[i][1] for i in p)) for p in parts if p)
+        return sum(len(p) * sum(map(max, zip(*(sizes[i] for i in p), strict=True))) for p in parts if p)
 
     first, second = min(halves, key=padded)
     return _split_by_size(first, sizes, batch_size) + _split_by_size(second, sizes, batch_size)
@@ -132,7 +143,7 @@ def padding_ratio(examples: Sequence[Example], groups: Iterable[Sequence[int]]) 
     """Return the share of padding among all word and token positions of the batches."""
     real = total = 0
     for group in groups:
-        words = [len(examples[i].words) for i in group]
+        words = [len(examples[i].source[0]) for i in group]
         tokens = [len(examples[i].tokens) + 1 for i in group]
         real += sum(words) + sum(tokens)
         total += len(group) * (max(words) + max(tokens))

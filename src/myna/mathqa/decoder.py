@@ -10,6 +10,9 @@ from myna.mathqa.attention import ATTENTIONS, Attention, LuongAttention, attend
 from myna.mathqa.dropout import Dropout
 from myna.mathqa.encoders import Encoded
 
+POINTERS = ("sum", "mixture")
+_SMALLEST = 1e-12  # probability whose logarithm is still taken
+
 State = tuple[Tensor, ...]
 Memory = tuple[Tensor, ...]
 
@@ -22,9 +25,11 @@ class LSTMDecoder(nn.Module):
     the next input. Without attention the context is the encoder's summary at every step (Cho et al. 2014,
     arXiv 1406.1078), which is all that the decoder knows of the problem.
 
-    A pointer adds to the logit of n0, n1, ... a score of the word at which that number stands, so that a
-    number can be chosen for its place in the text, not for its index alone (Vinyals et al. 2015, arXiv 1506.03134;
-    the sum of both as in Gu et al. 2016, arXiv 1603.06393, before its softmax).
+    A pointer (Vinyals et al. 2015, arXiv 1506.03134) looks at the rows of the memory that stand for a token, such as the
+    words n0, n1, ... of the problem, so that a number can be chosen for its place in the text, not for its index alone.
+    As a "sum" it adds a row's score to the logit of its token (Gu et al. 2016, arXiv 1603.06393, before the softmax). As
+    a "mixture" it copies: a gate divides the probability between the vocabulary and the rows (See et al. 2017, arXiv
+    1704.04368, eq. 9), which is sharper where many rows stand for one token.
 
     Args:
         n_tokens: size of the program vocabulary, V.
@@ -33,7 +38,7 @@ class LSTMDecoder(nn.Module):
         hidden_size: units, H.
         attention: "luong", "bahdanau" or None.
         input_feeding: feed the attentional vector back; the decoder then goes step by step.
-        pointer: score numbers by their words too; needs attention.
+        pointer: "sum", "mixture" or None; needs attention.
         dropout: on embeddings and on what makes the prediction.
     """
 
@@ -45,12 +50,14 @@ class LSTMDecoder(nn.Module):
         hidden_size: int,
         attention: str | None,
         input_feeding: bool = False,
-        pointer: bool = False,
+        pointer: str | None = None,
         dropout: float = 0.0,
     ) -> None:
         super().__init__()
         if attention is not None and attention not in ATTENTIONS:
             raise ValueError(f"attention: {attention!r}; choices: {', '.join(ATTENTIONS)}, None")
+        if pointer not in (*POINTERS, None):
+            raise ValueError(f"pointer: {pointer!r}; choices: {', '.join(POINTERS)}, None")
         if attention is None and (input_feeding or pointer):
             raise ValueError("input_feeding and pointer: there is nothing to feed or point at without attention")
         self.hidden_size = hidden_size
@@ -62,6 +69,7 @@ class LSTMDecoder(nn.Module):
         self.combine = nn.Linear(hidden_size + memory_size, hidden_size)
         self.output = nn.Linear(hidden_size, n_tokens)
         self.pointer = LuongAttention(hidden_size, memory_size) if pointer else None
+        self.gate = nn.Linear(hidden_size, 1) if pointer == "mixture" else None
         self.dropout = Dropout(dropout)
 
     def start(self, encoded: Encoded) -> tuple[State, Memory]:
@@ -135,9 +143,18 @@ class LSTMDecoder(nn.Module):
             return logits
         keys, copied = memory[3:]
         scores = self.pointer.scores(vector, keys)  # (N, T, S)
-        extended = nn.functional.pad(logits, (0, 1))  # (N, T, V + 1): words that are no token go to the last
         index = copied.unsqueeze(1).expand(-1, logits.shape[1], -1)  # (N, T, S)
-        return extended.scatter_add(2, index, scores.to(extended.dtype))[:, :, :-1]
+        if self.gate is None:
+            extended = nn.functional.pad(logits, (0, 1))  # (N, T, V + 1): words that are no token go to the last
+            return extended.scatter_add(2, index, scores.to(extended.dtype))[:, :, :-1]
+        n_tokens = logits.shape[2]
+        # Where no row stands for a token, all weights are equal, and go to the last place.
+        none = torch.finfo(torch.float32).min
+        weights = scores.float().masked_fill(index == n_tokens, none).softmax(-1)  # (N, T, S)
+        copying = weights.new_zeros(*logits.shape[:2], n_tokens + 1).scatter_add(2, index, weights)[:, :, :-1]
+        gate = self.gate(vector).float()  # (N, T, 1)
+        written = nn.functional.logsigmoid(-gate) + logits.float().log_softmax(-1)  # (N, T, V)
+        return torch.logaddexp(written, nn.functional.logsigmoid(gate) + copying.clamp(min=_SMALLEST).log())
 
     def _attend(self, hidden: Tensor, memory: Memory) -> Tensor:
         """Return the vector (N, T, H) that makes the prediction: the context and the state (N, T, H), combined."""

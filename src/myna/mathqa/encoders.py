@@ -75,13 +75,44 @@ class WordEmbedding(nn.Module):
         )
 
 
-class BiLSTMEncoder(nn.Module):
-    """A bidirectional LSTM over word embeddings.
+class BiLSTM(nn.Module):
+    """A bidirectional LSTM over padded sequences.
 
-    The backward direction reads each problem from its own last word: its words are turned round within their
-    length, so that padding stays at the end, where it changes nothing. On a CPU this trains a fifth faster
-    than packed sequences.
+    The backward direction reads each sequence from its own last row: its rows are turned round within their length, so
+    that padding stays at the end, where it changes nothing. On a CPU this trains a fifth faster than packed sequences.
     Checked against: torch.nn.LSTM(bidirectional=True) on packed sequences (tests/mathqa/test_encoders.py).
+
+    Args:
+        input_size: width of a row, E.
+        hidden_size: units of each direction, M / 2.
+        n_layers: stacked layers.
+        dropout: on what each layer gives.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, n_layers: int, dropout: float) -> None:
+        super().__init__()
+        sizes = [input_size, *[2 * hidden_size] * (n_layers - 1)]
+        self.forwards = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
+        self.backwards = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
+        self.dropout = Dropout(dropout)
+
+    def run(self, rows: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
+        """Run over rows (N, S, E) of which the first `lengths` (N,) are no padding.
+
+        Returns:
+            the states of all rows (N, S, M), and the last state of each direction (N, M).
+        """
+        lengths = lengths.to(rows.device).unsqueeze(1)  # (N, 1)
+        positions = torch.arange(rows.shape[1], device=rows.device)  # (S,)
+        turned = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (N, S)
+        for ahead, back in zip(self.forwards, self.backwards, strict=True):
+            first, second = ahead(rows)[0], back(_take(rows, turned))[0]  # (N, S, M / 2) each
+            rows = self.dropout(torch.cat([first, _take(second, turned)], -1))  # (N, S, M)
+        return rows, torch.cat([_take(part, lengths - 1).squeeze(1) for part in (first, second)], -1)  # (N, M)
+
+
+class BiLSTMEncoder(BiLSTM):
+    """A bidirectional LSTM over word embeddings.
 
     The summary adds up the last hidden states of both directions and the maximum over all words (max pooling,
     Conneau et al. 2017, arXiv 1705.02364), which lets a gradient reach each word directly.
@@ -99,26 +130,15 @@ class BiLSTMEncoder(nn.Module):
     def __init__(
         self, embedding: WordEmbedding, hidden_size: int, n_layers: int, dropout: float, copied: Tensor
     ) -> None:
-        super().__init__()
+        super().__init__(embedding.size, hidden_size, n_layers, dropout)
         self.embedding = embedding
         self.register_buffer("copied", copied)
         self.memory_size = 2 * hidden_size
-        sizes = [embedding.size, *[self.memory_size] * (n_layers - 1)]
-        self.forwards = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
-        self.backwards = nn.ModuleList(nn.LSTM(size, hidden_size, batch_first=True) for size in sizes)
-        self.dropout = Dropout(dropout)
 
-    def forward(self, words: Tensor, lengths: Tensor) -> Encoded:
+    def forward(self, lengths: Tensor, words: Tensor) -> Encoded:
         """Encode ids (N, S) of which the first `lengths` (N,) are words and the rest <pad>."""
-        lengths = lengths.to(words.device).unsqueeze(1)  # (N, 1)
-        positions = torch.arange(words.shape[1], device=words.device)  # (S,)
-        mask = positions < lengths  # (N, S)
-        turned = torch.where(mask, lengths - 1 - positions, positions)  # (N, S)
-        memory = self.dropout(self.embedding(words))  # (N, S, E)
-        for ahead, back in zip(self.forwards, self.backwards, strict=True):
-            first, second = ahead(memory)[0], back(_take(memory, turned))[0]  # (N, S, M / 2) each
-            memory = self.dropout(torch.cat([first, _take(second, turned)], -1))  # (N, S, M)
-        last = torch.cat([_take(part, lengths - 1).squeeze(1) for part in (first, second)], -1)  # (N, M)
+        memory, last = self.run(self.dropout(self.embedding(words)), lengths)  # (N, S, M), (N, M)
+        mask = torch.arange(words.shape[1], device=words.device) < lengths.to(words.device).unsqueeze(1)  # (N, S)
         largest = memory.masked_fill(~mask.unsqueeze(-1), torch.finfo(memory.dtype).min).amax(1)  # (N, M)
         return Encoded(memory, mask, self.dropout(last + largest), self.copied[words])
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import get_args
 
+from myna.config import MathModelSection
 from myna.errors import UserError
 from myna.files import write_json
 from myna.mathqa.prediction import SEARCHES, predict
 from myna.mathqa.problems import read_items
 from myna.mathqa.task import MathModel
 
-MODEL_TYPES = ("lstm_lstm", "lstm_lstm_attn", "bert_lstm_attn_frozen", "bert_lstm_attn_tuned")
+MODEL_TYPES = get_args(MathModelSection.model_fields["type"].annotation)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,7 +50,7 @@ def infer(model_file: Path, model_type: str, beam_size: int, test_data_file: Pat
         raise UserError(f"{model_file}: holds a {model.config.model.type}, not the {model_type} of --model_type")
     found = predict(
         model.translator,
-        model.vocabularies,
+        model.reader,
         [item["Problem"] for item in items],
         beam_size=beam_size,
         search=search,

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import torch
 
-from myna.mathqa.batches import pad
+from myna.mathqa.batches import collate_sources
 from myna.mathqa.beam import Constraint, Hypothesis, beam_search
 from myna.mathqa.decoder import IncrementalDecoder
 from myna.mathqa.grammar import ExecutionGuide, Grammar
 from myna.mathqa.language.program import join_tokens
 from myna.mathqa.problems import mask_with_numbers
+from myna.mathqa.readers import Reader, Source
 from myna.mathqa.translator import Translator
 from myna.mathqa.vocabulary import END, START, Vocabularies
 
@@ -48,13 +49,13 @@ class Prediction:
 class _Query:
     """What the search sees of a problem; equal queries get equal answers."""
 
-    words: tuple[int, ...]
+    source: Source
     numbers: tuple[float, ...]
 
 
 def predict(
     translator: Translator,
-    vocabularies: Vocabularies,
+    reader: Reader,
     texts: Sequence[str],
     *,
     beam_size: int,
@@ -67,7 +68,7 @@ def predict(
 
     Args:
         translator: a trained model.
-        vocabularies: the model's.
+        reader: the model's, which turns a masked text into what its encoder reads.
         texts: the problems as they were given.
         beam_size: hypotheses kept at each step; 1 is greedy.
         search: "plain" lets any token follow any; "grammar" only those that make a well-formed program;
@@ -84,10 +85,10 @@ def predict(
     """
     if search not in SEARCHES:
         raise ValueError(f"search: {search!r}; choices: {', '.join(SEARCHES)}")
-    queries = [_query(text, vocabularies, search) for text in texts]
+    queries = [_query(text, reader, search) for text in texts]
     # Problems of like length together pad little; a query that occurs twice is decoded once.
     counts = Counter(queries)
-    distinct = sorted(counts, key=lambda query: (len(query.words), query.words, query.numbers))
+    distinct = sorted(counts, key=lambda query: (len(query.source[0]), query.source, query.numbers))
     answers: dict[_Query, list[Prediction]] = {}
     was_training, n_threads = translator.training, torch.get_num_threads()
     translator.eval()
@@ -96,7 +97,7 @@ def predict(
     torch.set_num_threads(1)
     for start in range(0, len(distinct), BATCH_SIZE):
         batch = distinct[start : start + BATCH_SIZE]
-        found = _search(translator, vocabularies, batch, beam_size, search, n_best, length_penalty)
+        found = _search(translator, reader.vocabularies, batch, beam_size, search, n_best, length_penalty)
         answers.update(zip(batch, found, strict=True))
         tick(sum(counts[query] for query in batch))
     translator.train(was_training)
@@ -104,11 +105,11 @@ def predict(
     return [answers[query] for query in queries]
 
 
-def _query(text: str, vocabularies: Vocabularies, search: str) -> _Query:
+def _query(text: str, reader: Reader, search: str) -> _Query:
     words, numbers = mask_with_numbers(text)
     # Only running a program depends on what the numbers are.
     values = tuple(numbers) if search == "execution" else (0.0,) * len(numbers)
-    return _Query(vocabularies.word_ids(words), values)
+    return _Query(reader(words), values)
 
 
 @torch.inference_mode()
@@ -129,12 +130,11 @@ def _search(
         constraint = Grammar(tokens, [len(q.numbers) for q in queries], end_id=END, device=device)
     elif search == "execution":
         constraint = ExecutionGuide(tokens, [q.numbers for q in queries], end_id=END, device=device)
-    lengths = torch.tensor([len(query.words) for query in queries])
+    source, lengths = collate_sources([query.source for query in queries])
     decoder = IncrementalDecoder(translator.decoder)
-    words = pad([query.words for query in queries]).to(device)
     results = beam_search(
         decoder.step,
-        *decoder.start(*translator.start(words, lengths)),
+        *decoder.start(*translator.start([part.to(device) for part in source], lengths)),
         beam_size=beam_size,
         start_id=START,
         end_id=END,

@@ -65,6 +65,16 @@ def load_splits(option: Path | None = None) -> Splits:
     return Splits(train, dev, test, f"the word problems found in mathqa/ ({counts})")
 
 
+def load_training(option: Path | None = None) -> list[Problem]:
+    """Read the training problems alone, found as the splits are.
+
+    Raises:
+        UserError: as `load_splits`.
+    """
+    folder = find_data(option)
+    return generate_splits().train if folder is None else read_problems(split_path(folder, "train"))
+
+
 def describe(splits: Splits) -> dict[str, Any]:
     """Return the facts of the data: counts, lengths, what the splits share, what training never saw."""
     masked_train = [mask(problem.text) for problem in splits.train]

@@ -2,60 +2,118 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from myna.config import MathConfig, MathModelSection, load, save
-from myna.engine.checkpoint import WEIGHTS, load_weights
+from myna.config import MathConfig, MathModelSection, TeacherForcingSection, load, save
+from myna.engine.checkpoint import WEIGHTS, load_matching_weights, load_weights
+from myna.engine.optim import Pace
 from myna.errors import UserError
-from myna.mathqa.batches import Batch, batches_by_length, collate, encode, fold
+from myna.mathqa.baselines import NeighbourIndex
+from myna.mathqa.batches import Batch, Example, batches_by_length, collate, encode, fold
+from myna.mathqa.bert import BertEncoder, Pretrained, load_bert
 from myna.mathqa.decoder import LSTMDecoder
 from myna.mathqa.encoders import BiLSTMEncoder, WordEmbedding
 from myna.mathqa.glove import load_glove
 from myna.mathqa.language.score import judge, summarise
 from myna.mathqa.prediction import predict
-from myna.mathqa.problems import Problem
+from myna.mathqa.problems import Problem, mask
+from myna.mathqa.readers import NeighbourReader, PieceReader, Reader, Source, WordReader
+from myna.mathqa.retrieval import RetrievalEncoder
+from myna.mathqa.splits import load_training
+from myna.mathqa.states import StateStore
 from myna.mathqa.translator import Translator, sequence_loss
 from myna.mathqa.vocabulary import PAD, UNKNOWN, Vocabularies
-from myna.runs import CONFIG, find_model
+from myna.runs import CONFIG, find_model, runs_folder
+from myna.runs import find as find_run
 
 VOCABULARIES = "vocab.json"
+_STEEPNESS = 10.0  # of the inverse sigmoid, over a whole training
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a model is built on and does not keep in its own weights.
+
+    Attributes:
+        glove: pretrained vectors (V, D) and which are known (V,); None if weights will be loaded anyway.
+        bert: the pretrained encoder of a BERT model.
+        index: the training problems that a retrieval model looks up.
+    """
+
+    glove: tuple[Tensor, Tensor] | None = None
+    bert: Pretrained | None = None
+    index: NeighbourIndex | None = None
+
+
+def is_bert(section: MathModelSection) -> bool:
+    """Return whether a model's encoder is a BERT."""
+    return section.type in ("bert_lstm_attn_frozen", "bert_lstm_attn_tuned")
+
+
+def find_resources(section: MathModelSection, training: Callable[[], Sequence[Problem]]) -> Resources:
+    """Return the pretrained encoder or the training problems that a model needs, GloVe aside.
+
+    Args:
+        section: of the model; a hash that it names is checked.
+        training: gives the training problems.
+
+    Raises:
+        UserError: something is not there, or is not what the model was trained with.
+    """
+    if is_bert(section):
+        bert = load_bert(section.bert.source)
+        if section.bert.sha256 not in ("", bert.sha256):
+            raise UserError(
+                f"model.bert.source: {section.bert.source!r} holds weights of hash {bert.sha256[:12]}; the model was "
+                f"trained on those of {section.bert.sha256[:12]}"
+            )
+        return Resources(bert=bert)
+    if section.type == "retrieval_lstm_attn":
+        index = NeighbourIndex(training())
+        found, expected = index.fingerprint(), section.neighbours.sha256
+        if expected not in ("", found):
+            raise UserError(
+                f"model.neighbours: the training problems here have the hash {found[:12]}; the model looks up those of "
+                f"{expected[:12]}, the ones that it was trained on: name their folder with --data or $MYNA_DATA"
+            )
+        return Resources(index=index)
+    return Resources()
+
+
+def build_reader(section: MathModelSection, vocabularies: Vocabularies, resources: Resources) -> Reader:
+    """Make what turns a text into what the model's encoder reads."""
+    if resources.bert is not None:
+        return PieceReader(vocabularies, resources.bert.tokenizer, section.bert.numbers)
+    if resources.index is not None:
+        return NeighbourReader(vocabularies, resources.index, section.neighbours.n)
+    return WordReader(vocabularies)
 
 
 def build_translator(
-    section: MathModelSection, vocabularies: Vocabularies, glove: tuple[Tensor, Tensor] | None = None
+    section: MathModelSection, vocabularies: Vocabularies, resources: Resources | None = None
 ) -> Translator:
-    """Make a model of random weights.
+    """Make a model of random weights, its BERT aside.
 
     Args:
         section: kinds and sizes.
         vocabularies: the words and tokens that it knows.
-        glove: pretrained vectors (V, D) and which are known (V,); None if weights will be loaded anyway.
+        resources: what it is built on.
 
     Raises:
         UserError: the section's settings do not go together.
     """
+    resources = resources or Resources()
     if section.input_feeding and section.type == "lstm_lstm":
         raise UserError("model.input_feeding: lstm_lstm has no attention that could be fed back")
-    if section.glove == "none" and not section.learned_size:
-        raise UserError("model.learned_size: 0 with model.glove = 'none' leaves words without a vector")
-    n_words = len(vocabularies.words)
-    if glove is None and section.glove != "none":
-        glove = torch.zeros(n_words, section.glove_size), torch.zeros(n_words, dtype=torch.bool)
-    pretrained, known = glove or (None, None)
-    has_attention = section.type == "lstm_lstm_attn"
-    embedding = WordEmbedding(n_words, section.learned_size, pretrained, known, section.glove_frozen)
-    encoder = BiLSTMEncoder(
-        embedding,
-        section.encoder_size,
-        section.encoder_layers,
-        section.dropout,
-        torch.tensor(vocabularies.copied_tokens()),
-    )
+    encoder = _build_encoder(section, vocabularies, resources)
+    has_attention = section.type != "lstm_lstm"
     decoder = LSTMDecoder(
         len(vocabularies.tokens),
         encoder.memory_size,
@@ -63,10 +121,54 @@ def build_translator(
         section.decoder_size,
         attention=section.attention if has_attention else None,
         input_feeding=section.input_feeding,
-        pointer=section.pointer and has_attention,
+        pointer=_pointer(section) if section.pointer and has_attention else None,
         dropout=section.dropout,
     )
     return Translator(encoder, decoder)
+
+
+def _pointer(section: MathModelSection) -> str:
+    """Return which pointer a model with attention has: where neighbours stand in its memory, one that copies."""
+    return "mixture" if section.type == "retrieval_lstm_attn" else "sum"
+
+
+def _build_encoder(
+    section: MathModelSection, vocabularies: Vocabularies, resources: Resources
+) -> BiLSTMEncoder | BertEncoder | RetrievalEncoder:
+    """Make the encoder that a section names."""
+    copied = torch.tensor(vocabularies.copied_tokens())
+    if resources.bert is not None:
+        return _build_bert(section, copied, resources.bert)
+    if section.glove == "none" and not section.learned_size:
+        raise UserError("model.learned_size: 0 with model.glove = 'none' leaves words without a vector")
+    n_words, glove = len(vocabularies.words), resources.glove
+    if glove is None and section.glove != "none":
+        glove = torch.zeros(n_words, section.glove_size), torch.zeros(n_words, dtype=torch.bool)
+    pretrained, known = glove or (None, None)
+    embedding = WordEmbedding(n_words, section.learned_size, pretrained, known, section.glove_frozen)
+    encoder = BiLSTMEncoder(embedding, section.encoder_size, section.encoder_layers, section.dropout, copied)
+    if section.type != "retrieval_lstm_attn":
+        return encoder
+    neighbours = section.neighbours
+    return RetrievalEncoder(encoder, len(vocabularies.tokens), neighbours.n, neighbours.size, section.dropout)
+
+
+def _build_bert(section: MathModelSection, copied: Tensor, bert: Pretrained) -> BertEncoder:
+    """Make an encoder of a BERT: all of it frozen, or the upper layers learning."""
+    own = section.bert
+    n_layers = len(bert.model.encoder.layer)
+    n_frozen = n_layers if section.type == "bert_lstm_attn_frozen" else min(own.frozen_layers, n_layers)
+    return BertEncoder(
+        bert.model,
+        n_frozen,
+        own.frozen_words,
+        copied,
+        section.dropout,
+        Pace(own.rate_ratio, own.start_ratio, own.warmup_ratio),
+        own.layer_decay,
+        own.gradient_checkpointing,
+        StateStore(runs_folder() / "cache" / f"states-{bert.sha256[:16]}-{n_frozen}"),
+    )
 
 
 @dataclass(frozen=True)
@@ -74,12 +176,21 @@ class MathModel:
     """A trained model with all that is needed to use it."""
 
     config: MathConfig
-    vocabularies: Vocabularies
+    reader: Reader
     translator: Translator
 
+    @property
+    def vocabularies(self) -> Vocabularies:
+        """The words and tokens that the model knows."""
+        return self.reader.vocabularies
+
     @classmethod
-    def load(cls, folder: Path) -> MathModel:
+    def load(cls, folder: Path, data: Path | None = None) -> MathModel:
         """Read a model folder, or the best model of a run folder.
+
+        Args:
+            folder: of the model.
+            data: the data folder asked for, for a model that looks up training problems; else as `load_training` finds it.
 
         Raises:
             UserError: something is missing from the folder, or its parts do not fit each other.
@@ -87,9 +198,10 @@ class MathModel:
         folder = find_model(folder)
         config = load(MathConfig, folder / CONFIG)
         vocabularies = Vocabularies.load(folder / VOCABULARIES)
-        translator = build_translator(config.model, vocabularies)
+        resources = find_resources(config.model, lambda: load_training(data))
+        translator = build_translator(config.model, vocabularies, resources)
         load_weights(translator, folder / WEIGHTS)
-        return cls(config, vocabularies, translator.eval())
+        return cls(config, build_reader(config.model, vocabularies, resources), translator.eval())
 
 
 class MathTask:
@@ -109,39 +221,45 @@ class MathTask:
     def __init__(self, config: MathConfig, training: Sequence[Problem], validation: Sequence[Problem]) -> None:
         if not training or not validation:
             raise UserError("no problems: expected at least one to train on and one to validate on")
-        self.config = config
         training = training[: config.data.limit or None]
         self.vocabularies = Vocabularies.build(training, config.data.min_word_count)
-        glove = None
-        if config.model.glove != "none":
-            glove = load_glove(config.model.glove, self.vocabularies.words.tokens)
-            section = config.model.model_copy(update={"glove_size": glove[0].shape[1]})
-            self.config = config.model_copy(update={"model": section})
+        resources = find_resources(config.model, lambda: training)
+        if not is_bert(config.model) and config.model.glove != "none":
+            resources = replace(resources, glove=load_glove(config.model.glove, self.vocabularies.words.tokens))
+        self.config = _complete(config, resources)
         torch.manual_seed(config.training.seed)
-        self.translator = build_translator(self.config.model, self.vocabularies, glove)
+        self.translator = build_translator(self.config.model, self.vocabularies, resources)
         self.model: nn.Module = self.translator
-        examples = encode(training, self.vocabularies)
+        if config.start_from:
+            load_matching_weights(self.translator, find_model(find_run(config.start_from)) / WEIGHTS)
+        self.reader = build_reader(self.config.model, self.vocabularies, resources)
+        self._exact: dict[tuple[int, ...], Source] = {}
+        examples = encode(training, self.vocabularies, self._learn_neighbours(training) or self.reader)
         self.examples = fold(examples) if config.data.fold else examples
         self.validation = list(validation)
-        self._validation_examples = fold(encode(validation, self.vocabularies))
+        self._validation_examples = fold(encode(validation, self.vocabularies, self.reader))
+        if isinstance(self.translator.encoder, BertEncoder):
+            self.translator.encoder.prepare([e.source[1] for e in (*self.examples, *self._validation_examples)])
 
     def batches(self, epoch: int) -> list[list[int]]:
         """Return the examples of each step of an epoch."""
         section = self.config.training
         return batches_by_length(self.examples, section.batch_size, section.seed, epoch)
 
-    def loss(self, model: nn.Module, examples: Sequence[int], device: torch.device) -> tuple[Tensor, Tensor]:
+    def loss(
+        self, model: nn.Module, examples: Sequence[int], device: torch.device, progress: float = 0.0
+    ) -> tuple[Tensor, Tensor]:
         """Return the summed loss of some training examples, and the number of tokens it is summed over."""
-        batch = collate([self.examples[index] for index in examples]).to(device)
-        batch = self._drop_words(batch)
+        chosen = self._show_exact([self.examples[index] for index in examples])
+        batch = self._drop_words(collate(chosen).to(device))
         forcing = self.config.teacher_forcing
-        logits = model(batch, forcing.ratio, forcing.form)
+        logits = model(batch, forcing_ratio(forcing, progress), forcing.form)
         return sequence_loss(logits, batch.targets, batch.weights, self.config.label_smoothing)
 
     def evaluate(self, device: torch.device) -> dict[str, float]:
         """Return the loss under full teacher forcing, and the scores of greedy decoding."""
         predictions = predict(
-            self.translator, self.vocabularies, [problem.text for problem in self.validation], beam_size=1
+            self.translator, self.reader, [problem.text for problem in self.validation], beam_size=1
         )
         scores = summarise(
             [
@@ -180,6 +298,64 @@ class MathTask:
         share = self.config.data.word_dropout
         if not share:
             return batch
-        dropped = (torch.rand(batch.words.shape, device=batch.words.device) < share) & (batch.words != PAD)
-        words = batch.words.masked_fill(dropped, UNKNOWN)
-        return Batch(words, batch.lengths, batch.inputs, batch.targets, batch.weights)
+        words, *others = batch.source
+        dropped = (torch.rand(words.shape, device=words.device) < share) & (words != PAD)
+        return replace(batch, source=(words.masked_fill(dropped, UNKNOWN), *others))
+
+    def _learn_neighbours(self, training: Sequence[Problem]) -> Callable[[Sequence[str]], Source] | None:
+        """Look up the neighbours of all training problems; return what reads them without the problem's own program.
+
+        A text that occurs more than once would find its program even without itself: what it would see then is kept
+        in `_exact`, and shown now and then.
+        """
+        reader = self.reader
+        if not isinstance(reader, NeighbourReader):
+            return None
+        counts = Counter(mask(problem.text) for problem in training)
+        texts = list(counts)
+        others = dict(zip(texts, reader.index.ranked(texts, reader.n, without_itself=True), strict=True))
+        repeated = [text for text, count in counts.items() if count > 1]
+        for text, neighbours in zip(repeated, reader.index.ranked(repeated, reader.n), strict=True):
+            self._exact[reader.show(text.split(), others[text])[0]] = reader.show(text.split(), neighbours)
+        return lambda words: reader.show(words, others[" ".join(words)])
+
+    def _show_exact(self, examples: Sequence[Example]) -> Sequence[Example]:
+        """Let a share of the examples whose text occurs more than once see its program among their neighbours."""
+        if not self._exact:
+            return examples
+        shown = torch.rand(len(examples)) < self.config.model.neighbours.exact_ratio
+        return [
+            replace(example, source=self._exact.get(example.source[0], example.source)) if show else example
+            for example, show in zip(examples, shown.tolist(), strict=True)
+        ]
+
+
+def forcing_ratio(section: TeacherForcingSection, progress: float) -> float:
+    """Return the probability of feeding the reference's token after a share `progress` of all steps.
+
+    Scheduled, it comes down from 1 to `ratio`: linearly, or as the inverse sigmoid k / (k + exp(i / k)) of Bengio et al.
+    2015 (arXiv 1506.03099, section 2.4), scaled to run from 1 to `ratio` with its middle half way.
+    """
+    if section.schedule == "constant":
+        return section.ratio
+    if section.schedule == "linear":
+        return 1 - progress * (1 - section.ratio)
+
+    def sigmoid(at: float) -> float:
+        return 1 / (1 + math.exp(_STEEPNESS * (at - 0.5)))
+
+    fallen = (sigmoid(0) - sigmoid(progress)) / (sigmoid(0) - sigmoid(1))
+    return 1 - fallen * (1 - section.ratio)
+
+
+def _complete(config: MathConfig, resources: Resources) -> MathConfig:
+    """Return a config that also says what its model is built on."""
+    section = config.model
+    if resources.glove is not None:
+        section = section.model_copy(update={"glove_size": resources.glove[0].shape[1]})
+    if resources.bert is not None:
+        section = section.model_copy(update={"bert": section.bert.model_copy(update={"sha256": resources.bert.sha256})})
+    if resources.index is not None:
+        neighbours = section.neighbours.model_copy(update={"sha256": resources.index.fingerprint()})
+        section = section.model_copy(update={"neighbours": neighbours})
+    return config.model_copy(update={"model": section})

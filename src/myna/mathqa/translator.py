@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
@@ -13,10 +15,10 @@ FORMS = ("parallel", "stepwise")
 
 
 class Translator(nn.Module):
-    """Turns word ids into program token ids.
+    """Turns a problem's source into program token ids.
 
     Args:
-        encoder: from (N, S) ids and (N,) lengths to `Encoded`.
+        encoder: from (N,) lengths and the parts of a source, the first of them (N, S) word ids, to `Encoded`.
         decoder: from tokens so far to the next.
     """
 
@@ -30,9 +32,9 @@ class Translator(nn.Module):
             for module in encoder.modules():
                 _initialise(module)
 
-    def start(self, words: Tensor, lengths: Tensor) -> tuple[State, Memory]:
-        """Encode problems (N, S), and return the decoder's first state and its memory."""
-        return self.decoder.start(self.encoder(words, lengths))
+    def start(self, source: Sequence[Tensor], lengths: Tensor) -> tuple[State, Memory]:
+        """Encode problems, and return the decoder's first state and its memory."""
+        return self.decoder.start(self.encoder(lengths, *source))
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Return log-probabilities (B, K, V) of what follows each of K hypotheses, for the beam search."""
@@ -59,7 +61,7 @@ class Translator(nn.Module):
         """
         if form not in FORMS:
             raise ValueError(f"form: {form!r}; choices: {', '.join(FORMS)}")
-        state, memory = self.start(batch.words, batch.lengths)
+        state, memory = self.start(batch.source, batch.lengths)
         if ratio >= 1:
             return self._predict(batch.inputs, state, memory)
         keep = torch.rand(batch.inputs.shape, device=batch.inputs.device) < ratio

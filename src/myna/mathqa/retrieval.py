@@ -1,0 +1,76 @@
+"""An encoder that reads the programs of the nearest training problems beside the problem's words."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from myna.mathqa.dropout import Dropout
+from myna.mathqa.encoders import BiLSTM, BiLSTMEncoder, Encoded
+
+N_DEGREES = 13  # of likeness, 0 for padding
+
+
+class RetrievalEncoder(nn.Module):
+    """The words' memory, followed by a row for each token of the neighbours' programs.
+
+    A row holds its token, how near and the how-manieth its program is, and what a bidirectional LSTM over all of the
+    programs makes of them. For a number it also holds the words on both sides of that number in the neighbour's own
+    text: they say what the number was, so that its counterpart can be found. Every row stands for its token, so that
+    the decoder's pointer can copy it, and its attention can step along a program.
+
+    Source: our own; the memory of neighbours follows Khandelwal et al. 2020, arXiv 1911.00172, the editing of a
+    retrieved example Hashimoto et al. 2018, arXiv 1812.01194.
+
+    Args:
+        words: encoder of the problem's words.
+        n_tokens: size of the program vocabulary, V.
+        n_neighbours: programs at most.
+        hidden_size: units of each direction over the programs.
+        dropout: on what the programs' LSTM reads and writes.
+    """
+
+    def __init__(
+        self, words: BiLSTMEncoder, n_tokens: int, n_neighbours: int, hidden_size: int, dropout: float
+    ) -> None:
+        super().__init__()
+        self.words = words
+        self.memory_size = words.memory_size
+        size = 2 * hidden_size
+        self.tokens = nn.Embedding(n_tokens, size)
+        self.ranks = nn.Embedding(n_neighbours + 1, size)
+        self.degrees = nn.Embedding(N_DEGREES, size)
+        self.left, self.right = (nn.Linear(words.embedding.size, size, bias=False) for _ in range(2))
+        self.lstm = BiLSTM(size, hidden_size, 1, dropout)
+        for embedding in (self.tokens, self.ranks, self.degrees):
+            # As small as the other vectors that meet in the memory.
+            nn.init.normal_(embedding.weight, std=0.1)
+        self.widen = nn.Linear(2 * size, self.memory_size)
+        self.dropout = Dropout(dropout)
+
+    def forward(
+        self,
+        lengths: Tensor,
+        words: Tensor,
+        tokens: Tensor,
+        ranks: Tensor,
+        degrees: Tensor,
+        lefts: Tensor,
+        rights: Tensor,
+    ) -> Encoded:
+        """Encode words (N, S) of which the first `lengths` (N,) are no padding, and programs (N, P): see the reader."""
+        encoded = self.words(lengths, words)
+        mask = tokens != 0  # (N, P)
+        rows = self.tokens(tokens) + self.ranks(ranks) + self.degrees(degrees)  # (N, P, E)
+        for side, neighbours in ((self.left, lefts), (self.right, rights)):
+            rows = rows + side(self.words.embedding(neighbours) * (neighbours != 0).unsqueeze(2))
+        rows = self.dropout(rows)
+        contextual, _ = self.lstm.run(rows, mask.sum(1))  # (N, P, E)
+        memory = self.dropout(torch.tanh(self.widen(torch.cat([rows, contextual], -1))))  # (N, P, M)
+        n_tokens = self.tokens.num_embeddings
+        return Encoded(
+            torch.cat([encoded.memory, memory], 1),  # (N, S + P, M)
+            torch.cat([encoded.mask, mask], 1),  # (N, S + P)
+            encoded.summary,
+            torch.cat([encoded.copied, tokens.masked_fill(~mask, n_tokens)], 1),  # (N, S + P)
+        )

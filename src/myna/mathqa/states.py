@@ -1,0 +1,112 @@
+"""What the frozen layers of BERT make of each text, computed once and kept on the disk in half precision.
+
+    <folder>/<key>.safetensors    `states` (P, D) of up to 256 texts in a row, `ends` (n,) and `keys` (n, 32)
+
+A text is found by the SHA-256 of its pieces, and the folder is named after the weights: nothing stale can be read. Files
+are put in place whole and never change, so processes that fill the same folder do not get in each other's way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from myna.engine.checkpoint import save_weights
+from myna.engine.tracking import progress
+from myna.errors import UserError
+
+Pieces = tuple[int, ...]
+_AT_A_TIME = 256
+_BATCH_SIZE = 32
+
+
+class StateStore:
+    """The states of texts, by their pieces.
+
+    Args:
+        folder: of the files; made when something is stored.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._places: dict[bytes, tuple[Path, int, int]] = {}
+        self._files: dict[Path, safe_open] = {}
+
+    def prepare(self, texts: Iterable[Pieces], compute: Callable[[Sequence[Pieces]], Sequence[Tensor]]) -> None:
+        """Store what is missing.
+
+        Args:
+            texts: that will be asked for.
+            compute: returns the states (P, D) of some texts.
+
+        Raises:
+            UserError: a file is broken or cannot be written.
+        """
+        for path in sorted(self.folder.glob("*.safetensors")):
+            self._read_places(path)
+        missing = [text for text in dict.fromkeys(texts) if _key(text) not in self._places]
+        # Texts of like length together pad little.
+        missing.sort(key=lambda text: (len(text), text))
+        if not missing:
+            return
+        with progress("encoding texts once", len(missing)) as tick:
+            for group in _groups(missing, _AT_A_TIME):
+                states = [rows for batch in _groups(group, _BATCH_SIZE) for rows in compute(batch)]
+                self._store(group, states)
+                tick(len(group))
+
+    def get(self, text: Pieces) -> Tensor | None:
+        """Return the states (P, D) of a text, or None if they are not stored."""
+        place = self._places.get(_key(text))
+        if place is None:
+            return None
+        path, start, end = place
+        states: Tensor = self._open(path).get_slice("states")[start:end]
+        return states
+
+    def _store(self, texts: Sequence[Pieces], states: Sequence[Tensor]) -> None:
+        """Write a file of some texts."""
+        keys = [_key(text) for text in texts]
+        path = self.folder / f"{hashlib.sha256(b''.join(keys)).hexdigest()[:24]}.safetensors"
+        tensors = {
+            "states": torch.cat(list(states)).half(),
+            "ends": torch.tensor([len(text) for text in texts]).cumsum(0),
+            "keys": torch.frombuffer(bytearray(b"".join(keys)), dtype=torch.uint8).view(len(keys), -1),
+        }
+        save_weights(path, tensors)
+        self._read_places(path)
+
+    def _read_places(self, path: Path) -> None:
+        """Take up what a file holds."""
+        file = self._open(path)
+        try:
+            ends, keys = file.get_tensor("ends").tolist(), file.get_tensor("keys")
+        except SafetensorError as error:
+            raise UserError(f"{path}: not states of texts: {error}; delete it") from None
+        for key, start, end in zip(keys, [0, *ends[:-1]], ends, strict=True):
+            self._places[bytes(key.tolist())] = path, start, end
+
+    def _open(self, path: Path) -> safe_open:
+        """Return a file, memory-mapped."""
+        if path not in self._files:
+            try:
+                self._files[path] = safe_open(path, framework="pt")
+            except (SafetensorError, OSError) as error:
+                raise UserError(f"{path}: not states of texts: {error}; delete it") from None
+        return self._files[path]
+
+
+def _key(text: Pieces) -> bytes:
+    """Return what a text is found by."""
+    return hashlib.sha256(array("q", text).tobytes()).digest()
+
+
+def _groups(texts: Sequence[Pieces], size: int) -> Iterator[Sequence[Pieces]]:
+    for start in range(0, len(texts), size):
+        yield texts[start : start + size]
