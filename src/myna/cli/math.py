@@ -78,7 +78,7 @@ def evaluate(
     from myna.mathqa.task import MathModel
 
     folder = runs.find(model)
-    trained = MathModel.load(folder)
+    trained = MathModel.load(folder, data)
     splits = load_splits(data)
     scores = assess(
         trained,
@@ -110,7 +110,7 @@ def ship(
     from myna.mathqa.shipping import ship as write
     from myna.mathqa.splits import load_splits
 
-    write(runs.find(run), destination, load_splits(data))
+    write(runs.find(run), destination, load_splits(data), data)
 
 
 @app.command()
@@ -133,7 +133,7 @@ def explain(
 
     folder = runs.find(model)
     path = output or folder / "attention.json"
-    found = look(MathModel.load(folder), load_splits(data).dev[:problems])
+    found = look(MathModel.load(folder, data), load_splits(data).dev[:problems])
     write_json(path, found, indent=None)
     for order, area in found["deletion"]["areas"].items():
         console.print(f"words hidden by {order}: {area:.3f} nats a token on average", markup=False)

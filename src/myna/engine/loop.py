@@ -358,9 +358,10 @@ def start_accelerator(precision: str) -> Accelerator:
 
 
 def _emulates_bf16() -> bool:
-    """Return whether bf16 would be computed on a CPU that knows it from its memory alone."""
-    on_cpu = not torch.accelerator.is_available()
-    return on_cpu and platform.machine() in ("x86_64", "AMD64") and "AVX512" not in torch.backends.cpu.get_cpu_capability()
+    """Return whether bf16 would be computed on a CPU that can store it but not multiply in it."""
+    if torch.accelerator.is_available() or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    return "AVX512" not in torch.backends.cpu.get_cpu_capability()
 
 
 def split(examples: Sequence[int], n_parts: int) -> list[Sequence[int]]:

@@ -42,9 +42,7 @@ def build_optimizer(model: nn.Module, section: OptimizerSection) -> torch.optim.
             "warmup_ratio": pace.warmup_ratio,
         }
         for pace, members in _by_pace(model).items()
-        for parameters, decay in zip(
-            _split_parameters(model, members), (section.weight_decay, 0.0), strict=True
-        )
+        for parameters, decay in zip(_split_parameters(model, members), (section.weight_decay, 0.0), strict=True)
     ]
     if section.name == "sgd":
         return torch.optim.SGD(groups, lr=section.learning_rate, momentum=section.momentum)
@@ -66,9 +64,7 @@ def _by_pace(model: nn.Module) -> dict[Pace, list[nn.Parameter]]:
     return grouped
 
 
-def _split_parameters(
-    model: nn.Module, members: list[nn.Parameter]
-) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
+def _split_parameters(model: nn.Module, members: list[nn.Parameter]) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """Return the parameters that weight decay acts on, and the others."""
     exempt_ids = set()
     for module in model.modules():

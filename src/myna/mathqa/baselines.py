@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from myna.mathqa.problems import Problem, mask
 
-
 _AT_A_TIME = 256  # rows of cosines in memory, 70 kB each on the course's data
 
 
@@ -106,9 +105,7 @@ class NeighbourIndex:
         for place in candidates:
             other = self._texts[place]
             if other != text and len(found) < n:
-                found.setdefault(
-                    self._programs[other], Neighbour(other, self._programs[other], float(cosines[place]))
-                )
+                found.setdefault(self._programs[other], Neighbour(other, self._programs[other], float(cosines[place])))
         return list(found.values())
 
     def fingerprint(self) -> str:

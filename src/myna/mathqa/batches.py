@@ -133,7 +133,8 @@ def _split_by_size(indices: list[int], sizes: Sequence[tuple[float, ...]], batch
         halves.append((order[:middle], order[middle:]))
 
     def padded(parts: tuple[list[int], list[int]]) -> float:
-        return sum(len(p) * sum(map(max, zip(*(sizes[i] for i in p), strict=True))) for p in parts if p)
+        columns = [(len(part), zip(*(sizes[i] for i in part), strict=True)) for part in parts if part]
+        return float(sum(n * sum(map(max, lengths)) for n, lengths in columns))
 
     first, second = min(halves, key=padded)
     return _split_by_size(first, sizes, batch_size) + _split_by_size(second, sizes, batch_size)

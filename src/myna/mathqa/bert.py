@@ -52,8 +52,8 @@ def load_bert(source: str) -> Pretrained:
     except ImportError:
         raise UserError("model.bert: needs transformers; run: pip install 'myna[bert]'") from None
     folder = _find_package() if source == "package" else source
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         model = AutoModel.from_pretrained(folder, attn_implementation="sdpa")
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
@@ -149,8 +149,8 @@ class BertEncoder(nn.Module):
         """Encode problems.
 
         Shape:
-            lengths (N,); words (N, S), whose first `lengths` are no padding; pieces (N, P); places (N, P), to which word
-            a piece belongs, from 1; 0 to none. The last piece of a problem that is not 0 ends it.
+            lengths (N,); words (N, S), whose first `lengths` are no padding; pieces (N, P), of which the last that is
+            not 0 ends a problem; places (N, P), to which word a piece belongs, from 1; 0 to none.
         """
         n_pieces = (pieces != 0).cumsum(1).argmax(1) + 1  # (N,)
         real = torch.arange(pieces.shape[1], device=pieces.device) < n_pieces.unsqueeze(1)  # (N, P)

@@ -25,11 +25,11 @@ class LSTMDecoder(nn.Module):
     the next input. Without attention the context is the encoder's summary at every step (Cho et al. 2014,
     arXiv 1406.1078), which is all that the decoder knows of the problem.
 
-    A pointer (Vinyals et al. 2015, arXiv 1506.03134) looks at the rows of the memory that stand for a token, such as the
-    words n0, n1, ... of the problem, so that a number can be chosen for its place in the text, not for its index alone.
-    As a "sum" it adds a row's score to the logit of its token (Gu et al. 2016, arXiv 1603.06393, before the softmax). As
-    a "mixture" it copies: a gate divides the probability between the vocabulary and the rows (See et al. 2017, arXiv
-    1704.04368, eq. 9), which is sharper where many rows stand for one token.
+    A pointer (Vinyals et al. 2015, arXiv 1506.03134) looks at the rows of the memory that stand for a token, such as
+    the words n0, n1, ... of the problem, so that a number can be chosen for its place in the text, not for its index
+    alone. As a "sum" it adds a row's score to the logit of its token (Gu et al. 2016, arXiv 1603.06393, before the
+    softmax). As a "mixture" it copies: a gate divides the probability between the vocabulary and the rows (See et al.
+    2017, arXiv 1704.04368, eq. 9), which is sharper where many rows stand for one token.
 
     Args:
         n_tokens: size of the program vocabulary, V.

@@ -26,17 +26,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--beam_size", type=int, choices=(1, 10, 20), default=10)
     parser.add_argument("--model_type", choices=MODEL_TYPES, required=True)
     parser.add_argument("--test_data_file", type=Path, required=True, help="a JSON list of objects with a Problem")
+    parser.add_argument("--data", type=Path, help="where mathqa/train.json is, for a model that looks problems up")
     parser.add_argument("--search", choices=SEARCHES, default="plain", help="what may follow in the beam")
     options = parser.parse_args(arguments)
     try:
-        infer(options.model_file, options.model_type, options.beam_size, options.test_data_file, options.search)
+        infer(
+            options.model_file,
+            options.model_type,
+            options.beam_size,
+            options.test_data_file,
+            options.search,
+            options.data,
+        )
     except UserError as error:
         print(f"infer.py: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0
 
 
-def infer(model_file: Path, model_type: str, beam_size: int, test_data_file: Path, search: str = "plain") -> None:
+def infer(
+    model_file: Path,
+    model_type: str,
+    beam_size: int,
+    test_data_file: Path,
+    search: str = "plain",
+    data: Path | None = None,
+) -> None:
     """Write the model's best program for each problem of a file into the file, under `predicted`.
 
     Other fields and their order stay; the file is replaced as a whole once all problems are done.
@@ -45,7 +60,7 @@ def infer(model_file: Path, model_type: str, beam_size: int, test_data_file: Pat
         UserError: the file is not in the course's format, or the model is of another type.
     """
     items = read_items(test_data_file)
-    model = MathModel.load(model_file if model_file.is_dir() else model_file.parent)
+    model = MathModel.load(model_file if model_file.is_dir() else model_file.parent, data)
     if model.config.model.type != model_type:
         raise UserError(f"{model_file}: holds a {model.config.model.type}, not the {model_type} of --model_type")
     found = predict(

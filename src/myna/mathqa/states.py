@@ -2,8 +2,8 @@
 
     <folder>/<key>.safetensors    `states` (P, D) of up to 256 texts in a row, `ends` (n,) and `keys` (n, 32)
 
-A text is found by the SHA-256 of its pieces, and the folder is named after the weights: nothing stale can be read. Files
-are put in place whole and never change, so processes that fill the same folder do not get in each other's way.
+A text is found by the SHA-256 of its pieces, and the folder is named after the weights: nothing stale can be read.
+Files are put in place whole and never change, so processes that fill one folder do not get in each other's way.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class StateStore:
         if place is None:
             return None
         path, start, end = place
-        states: Tensor = self._open(path).get_slice("states")[start:end]
+        states: Tensor = self._open(path).get_slice("states")[start:end]  # type: ignore[no-untyped-call]
         return states
 
     def _store(self, texts: Sequence[Pieces], states: Sequence[Tensor]) -> None:
@@ -86,9 +86,10 @@ class StateStore:
         """Take up what a file holds."""
         file = self._open(path)
         try:
-            ends, keys = file.get_tensor("ends").tolist(), file.get_tensor("keys")
+            last, keys = (file.get_tensor(name) for name in ("ends", "keys"))  # type: ignore[no-untyped-call]
         except SafetensorError as error:
             raise UserError(f"{path}: not states of texts: {error}; delete it") from None
+        ends = last.tolist()
         for key, start, end in zip(keys, [0, *ends[:-1]], ends, strict=True):
             self._places[bytes(key.tolist())] = path, start, end
 

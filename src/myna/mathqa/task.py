@@ -190,7 +190,7 @@ class MathModel:
 
         Args:
             folder: of the model.
-            data: the data folder asked for, for a model that looks up training problems; else as `load_training` finds it.
+            data: the folder asked for, for a model that looks up training problems; else as `load_training` finds it.
 
         Raises:
             UserError: something is missing from the folder, or its parts do not fit each other.
@@ -258,9 +258,7 @@ class MathTask:
 
     def evaluate(self, device: torch.device) -> dict[str, float]:
         """Return the loss under full teacher forcing, and the scores of greedy decoding."""
-        predictions = predict(
-            self.translator, self.reader, [problem.text for problem in self.validation], beam_size=1
-        )
+        predictions = predict(self.translator, self.reader, [problem.text for problem in self.validation], beam_size=1)
         scores = summarise(
             [
                 judge(problem.text, problem.answer or 0.0, problem.formula or "", predicted[0].text)
@@ -333,8 +331,8 @@ class MathTask:
 def forcing_ratio(section: TeacherForcingSection, progress: float) -> float:
     """Return the probability of feeding the reference's token after a share `progress` of all steps.
 
-    Scheduled, it comes down from 1 to `ratio`: linearly, or as the inverse sigmoid k / (k + exp(i / k)) of Bengio et al.
-    2015 (arXiv 1506.03099, section 2.4), scaled to run from 1 to `ratio` with its middle half way.
+    Scheduled, it comes down from 1 to `ratio`: linearly, or as the inverse sigmoid k / (k + exp(i / k)) of Bengio et
+    al. 2015 (arXiv 1506.03099, section 2.4), scaled to run from 1 to `ratio` with its middle half way.
     """
     if section.schedule == "constant":
         return section.ratio
