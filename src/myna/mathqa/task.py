@@ -222,6 +222,8 @@ class MathTask:
         if not training or not validation:
             raise UserError("no problems: expected at least one to train on and one to validate on")
         training = training[: config.data.limit or None]
+        if is_bert(config.model) and config.data.word_dropout:
+            raise UserError("data.word_dropout: BERT reads pieces, which are not dropped; set it to 0")
         self.vocabularies = Vocabularies.build(training, config.data.min_word_count)
         resources = find_resources(config.model, lambda: training)
         if not is_bert(config.model) and config.model.glove != "none":
@@ -233,7 +235,7 @@ class MathTask:
         if config.start_from:
             load_matching_weights(self.translator, find_model(find_run(config.start_from)) / WEIGHTS)
         self.reader = build_reader(self.config.model, self.vocabularies, resources)
-        self._exact: dict[tuple[int, ...], Source] = {}
+        self._exact: dict[Source, Source] = {}
         examples = encode(training, self.vocabularies, self._learn_neighbours(training) or self.reader)
         self.examples = fold(examples) if config.data.fold else examples
         self.validation = list(validation)
@@ -314,7 +316,7 @@ class MathTask:
         others = dict(zip(texts, reader.index.ranked(texts, reader.n, without_itself=True), strict=True))
         repeated = [text for text, count in counts.items() if count > 1]
         for text, neighbours in zip(repeated, reader.index.ranked(repeated, reader.n), strict=True):
-            self._exact[reader.show(text.split(), others[text])[0]] = reader.show(text.split(), neighbours)
+            self._exact[reader.show(text.split(), others[text])] = reader.show(text.split(), neighbours)
         return lambda words: reader.show(words, others[" ".join(words)])
 
     def _show_exact(self, examples: Sequence[Example]) -> Sequence[Example]:
@@ -323,7 +325,7 @@ class MathTask:
             return examples
         shown = torch.rand(len(examples)) < self.config.model.neighbours.exact_ratio
         return [
-            replace(example, source=self._exact.get(example.source[0], example.source)) if show else example
+            replace(example, source=self._exact.get(example.source, example.source)) if show else example
             for example, show in zip(examples, shown.tolist(), strict=True)
         ]
 
