@@ -97,6 +97,7 @@ class BertSection(Section):
     numbers: Literal["name", "mask"] = Field(
         "name", description="what BERT reads for the i-th number: its name n{i}, in pieces, or its mask token"
     )
+    lstm_layers: NonNegativeInt = Field(0, description="BiLSTMs of model.encoder_size over what BERT gives")
     frozen_layers: NonNegativeInt = Field(0, description="tuned: lower layers that stay as they are")
     frozen_words: bool = Field(True, description="tuned: keep the word embeddings as they are")
     rate_ratio: Positive = Field(0.02, description="tuned: its top layer's learning rate, as a share of the decoder's")

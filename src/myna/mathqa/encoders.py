@@ -139,8 +139,12 @@ class BiLSTMEncoder(BiLSTM):
         """Encode ids (N, S) of which the first `lengths` (N,) are words and the rest <pad>."""
         memory, last = self.run(self.dropout(self.embedding(words)), lengths)  # (N, S, M), (N, M)
         mask = torch.arange(words.shape[1], device=words.device) < lengths.to(words.device).unsqueeze(1)  # (N, S)
-        largest = memory.masked_fill(~mask.unsqueeze(-1), torch.finfo(memory.dtype).min).amax(1)  # (N, M)
-        return Encoded(memory, mask, self.dropout(last + largest), self.copied[words])
+        return Encoded(memory, mask, self.dropout(last + largest(memory, mask)), self.copied[words])
+
+
+def largest(memory: Tensor, mask: Tensor) -> Tensor:
+    """Return the maximum of each number over the words of a problem, (N, M); `mask` (N, S) is False on padding."""
+    return memory.masked_fill(~mask.unsqueeze(-1), torch.finfo(memory.dtype).min).amax(1)
 
 
 def _take(rows: Tensor, positions: Tensor) -> Tensor:

@@ -164,6 +164,8 @@ def _build_bert(section: MathModelSection, copied: Tensor, bert: Pretrained) -> 
         own.frozen_words,
         copied,
         section.dropout,
+        section.encoder_size,
+        own.lstm_layers,
         Pace(own.rate_ratio, own.start_ratio, own.warmup_ratio),
         own.layer_decay,
         own.gradient_checkpointing,

@@ -28,9 +28,9 @@ class Translator(nn.Module):
         self.decoder = decoder
         for module in decoder.modules():
             _initialise(module)
-        if not getattr(encoder, "is_pretrained", False):
-            for module in encoder.modules():
-                _initialise(module)
+        # What is pretrained stays as it is.
+        for module in getattr(encoder, "new_modules", encoder.modules)():
+            _initialise(module)
 
     def start(self, source: Sequence[Tensor], lengths: Tensor) -> tuple[State, Memory]:
         """Encode problems, and return the decoder's first state and its memory."""
