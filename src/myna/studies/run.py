@@ -19,6 +19,9 @@ from myna.studies.birds import BirdMeasures
 from myna.studies.math import MathMeasures
 from myna.studies.plan import CONFIGS, PlannedRun, StudyConfig, expand
 
+LOG = "train.log"
+"""In a run folder, what its training printed."""
+
 
 class Measures(Protocol):
     """What a half of Myna measures for its studies."""
@@ -98,7 +101,7 @@ def _train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> No
         return
     workers = min(workers, len(waiting))
     epochs = [run.settings.training.epochs for run in waiting]
-    environment = os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+    environment = share_cores(workers)
     running: dict[str, subprocess.Popen[bytes]] = {}
     queue = list(waiting)
     try:
@@ -107,27 +110,36 @@ def _train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> No
             while queue or running:
                 while queue and len(running) < workers:
                     run = queue.pop(0)
-                    running[run.name] = _start(run, data, environment)
+                    running[run.name] = start_training(run, data, environment)
                 time.sleep(1)
                 counted += _tick_epochs(waiting, counted, tick)
                 for name in [name for name, process in running.items() if process.poll() is not None]:
                     _check(name, running.pop(name))
     finally:
-        for process in running.values():
-            # A polite kill: the training writes its checkpoint first.
-            process.terminate()
-        for process in running.values():
-            process.wait()
+        stop_trainings(list(running.values()))
 
 
-def _start(run: PlannedRun, data: Path | None, environment: dict[str, str]) -> subprocess.Popen[bytes]:
+def share_cores(workers: int) -> dict[str, str]:
+    """Return the environment of each of so many trainings at a time."""
+    return os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+
+
+def stop_trainings(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """Stop trainings and wait for them; it is a polite kill, on which they write a checkpoint."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
+        process.wait()
+
+
+def start_training(run: PlannedRun, data: Path | None, environment: dict[str, str]) -> subprocess.Popen[bytes]:
     """Start one training; what it prints goes to train.log in its folder."""
     folder = runs.runs_folder() / run.name
     folder.mkdir(parents=True, exist_ok=True)
     settings = [argument for override in run.overrides for argument in ("--set", override)]
     where = ["--data", str(data)] if data else []
     command = [sys.executable, "-m", "myna", run.study, "train", str(run.config), *settings, *where, "--resume"]
-    with (folder / "train.log").open("ab") as log:
+    with (folder / LOG).open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 
 
@@ -145,9 +157,14 @@ def _check(name: str, process: subprocess.Popen[bytes]) -> None:
     if process.returncode == 0:
         console.print(f"{name}: trained", markup=False)
         return
-    log = runs.runs_folder() / name / "train.log"
+    raise UserError(f"{name}: training stopped with status {process.returncode}: {last_words(name)}")
+
+
+def last_words(name: str) -> str:
+    """Return the last line that a training printed, and where all of it is."""
+    log = runs.runs_folder() / name / LOG
     lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines() or ["no output"]
-    raise UserError(f"{name}: training stopped with status {process.returncode}: {lines[-1]} (all of it: {log})")
+    return f"{lines[-1]} (all of it: {log})"
 
 
 def _measure(run: PlannedRun, measures: Measures) -> dict[str, Any]:
