@@ -111,7 +111,7 @@ class NeighboursSection(Section):
     """The training problems that retrieval_lstm_attn sees beside a problem."""
 
     n: PositiveInt = Field(4, description="how many, each with another program")
-    size: PositiveInt = Field(96, description="units of each direction of the LSTM over their programs")
+    size: PositiveInt = Field(128, description="width of what a token of their programs is made of")
     exact_ratio: Ratio = Field(
         0.5, description="training: how often a text that occurs more than once finds its own program there"
     )

@@ -9,9 +9,11 @@ from torch.nn.functional import linear
 from myna.mathqa.attention import ATTENTIONS, Attention, LuongAttention, attend
 from myna.mathqa.dropout import Dropout
 from myna.mathqa.encoders import Encoded
+from myna.mathqa.vocabulary import START
 
 POINTERS = ("sum", "mixture")
 _SMALLEST = 1e-12  # probability whose logarithm is still taken
+_MATCH_DECAY = 0.75  # of an earlier token's part in a match
 
 State = tuple[Tensor, ...]
 Memory = tuple[Tensor, ...]
@@ -28,8 +30,10 @@ class LSTMDecoder(nn.Module):
     A pointer (Vinyals et al. 2015, arXiv 1506.03134) looks at the rows of the memory that stand for a token, such as
     the words n0, n1, ... of the problem, so that a number can be chosen for its place in the text, not for its index
     alone. As a "sum" it adds a row's score to the logit of its token (Gu et al. 2016, arXiv 1603.06393, before the
-    softmax). As a "mixture" it copies: a gate divides the probability between the vocabulary and the rows (See et al.
-    2017, arXiv 1704.04368, eq. 9), which is sharper where many rows stand for one token.
+    softmax). As a "mixture" it copies from programs in the memory: a gate divides the probability between the
+    vocabulary and the rows (See et al. 2017, arXiv 1704.04368, eq. 9), and a row is the likelier the better the tokens
+    before it match those that were just written, so that a program is followed, and found again after a change. The
+    match m of row j after token y is m'[j + 1] = 0.75 m[j] + (1 if row j stands for y, else 0); ours.
 
     Args:
         n_tokens: size of the program vocabulary, V.
@@ -70,6 +74,10 @@ class LSTMDecoder(nn.Module):
         self.output = nn.Linear(hidden_size, n_tokens)
         self.pointer = LuongAttention(hidden_size, memory_size) if pointer else None
         self.gate = nn.Linear(hidden_size, 1) if pointer == "mixture" else None
+        self.trust = nn.Linear(hidden_size, 1) if pointer == "mixture" else None
+        if self.trust is not None:
+            # To begin with, a match is something to go by.
+            nn.init.ones_(self.trust.bias)
         self.dropout = Dropout(dropout)
 
     def start(self, encoded: Encoded) -> tuple[State, Memory]:
@@ -80,7 +88,16 @@ class LSTMDecoder(nn.Module):
         if self.input_feeding:
             state = (*state, torch.zeros_like(state[0]))
         parts = (self.attention.keys(encoded.memory), encoded.memory, encoded.mask)
-        return state, (*parts, self.pointer.keys(encoded.memory), encoded.copied) if self.pointer else parts
+        if self.pointer is None:
+            return state, parts
+        parts = (*parts, self.pointer.keys(encoded.memory), encoded.copied)
+        if self.gate is None:
+            return state, parts
+        if encoded.programs is None:
+            raise ValueError("pointer: a mixture needs programs in the memory")
+        # Before the first token, the beginning of every program matches as well as it ever can.
+        matches = (encoded.programs == 1).float().unsqueeze(1) / (1 - _MATCH_DECAY)  # (N, 1, S)
+        return (*state, matches), (*parts, encoded.programs)
 
     def forward(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Predict what follows each token of a sequence.
@@ -92,7 +109,7 @@ class LSTMDecoder(nn.Module):
             logits (N, T, V), and the state after the last token.
         """
         if not self.input_feeding:
-            return self._predict(self.dropout(self.embedding(tokens)), state, memory)
+            return self._predict(tokens, state, memory)
         logits = []
         for column in torch.split(tokens, 1, dim=1):
             step_logits, state = self.step(column, state, memory)
@@ -109,15 +126,20 @@ class LSTMDecoder(nn.Module):
             logits (N, K, V), and the new state.
         """
         n, k = tokens.shape
-        rows = tuple(part.reshape(n * k, 1, -1) for part in state)
+        rows = tuple(part.reshape(n * k, 1, -1) for part in state[: 2 + self.input_feeding])
         embedded = self.dropout(self.embedding(tokens)).view(n * k, 1, -1)
         if self.input_feeding:
             embedded = torch.cat([embedded, rows[2]], -1)
         hidden, (last, cell) = self.lstm(embedded, _as_lstm_state(rows))
         # The K hypotheses of a problem attend as if they were K positions of one sequence.
         vector = self._attend(hidden.view(n, k, -1), memory)
-        new = (last.view(n, k, -1), cell.view(n, k, -1))
-        return self.score(vector, memory), (*new, vector) if self.input_feeding else new
+        new: State = (last.view(n, k, -1), cell.view(n, k, -1))
+        if self.input_feeding:
+            new = (*new, vector)
+        if self.gate is None:
+            return self.score(vector, memory), new
+        matches = follow(tokens, state[-1], memory)
+        return self.score(vector, memory, matches), (*new, matches)
 
     def attention_weights(self, tokens: Tensor, state: State, memory: Memory) -> Tensor:
         """Return how each prediction of a sequence (N, T) spreads over the words: (N, T, S).
@@ -131,23 +153,35 @@ class LSTMDecoder(nn.Module):
         keys, words, mask = memory[:3]
         return attend(self.attention.scores(hidden, keys), words, mask)[1]
 
-    def _predict(self, embedded: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """Run over a whole sequence (N, T, E) in one call."""
-        hidden, (last, cell) = self.lstm(embedded, _as_lstm_state(state))
-        return self.score(self._attend(hidden, memory), memory), (last.transpose(0, 1), cell.transpose(0, 1))
+    def _predict(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        """Run over a whole sequence (N, T) in one call."""
+        hidden, (last, cell) = self.lstm(self.dropout(self.embedding(tokens)), _as_lstm_state(state))
+        vector, new = self._attend(hidden, memory), (last.transpose(0, 1), cell.transpose(0, 1))
+        if self.gate is None:
+            return self.score(vector, memory), new
+        matches = [state[-1]]
+        for column in torch.split(tokens, 1, dim=1):
+            matches.append(follow(column, matches[-1], memory))
+        return self.score(vector, memory, torch.cat(matches[1:], 1)), (*new, matches[-1])
 
-    def score(self, vector: Tensor, memory: Memory) -> Tensor:
-        """Turn what makes the prediction (N, T, H) into logits (N, T, V)."""
+    def score(self, vector: Tensor, memory: Memory, matches: Tensor | None = None) -> Tensor:
+        """Turn what makes the prediction (N, T, H) into logits (N, T, V).
+
+        A mixture also takes how well each row's place matches what was written, (N, T, S).
+        """
         logits: Tensor = self.output(vector)
         if self.pointer is None:
             return logits
-        keys, copied = memory[3:]
+        keys, copied = memory[3:5]
         scores = self.pointer.scores(vector, keys)  # (N, T, S)
         index = copied.unsqueeze(1).expand(-1, logits.shape[1], -1)  # (N, T, S)
         if self.gate is None:
             extended = nn.functional.pad(logits, (0, 1))  # (N, T, V + 1): words that are no token go to the last
             return extended.scatter_add(2, index, scores.to(extended.dtype))[:, :, :-1]
         n_tokens = logits.shape[2]
+        if self.trust is None or matches is None:
+            raise ValueError("matches: a mixture needs them")
+        scores = scores + self.trust(vector) * matches
         # Where no row stands for a token, all weights are equal, and go to the last place.
         none = torch.finfo(torch.float32).min
         weights = scores.float().masked_fill(index == n_tokens, none).softmax(-1)  # (N, T, S)
@@ -165,6 +199,14 @@ class LSTMDecoder(nn.Module):
             context, _ = attend(self.attention.scores(hidden, keys), words, mask)
         vector: Tensor = self.dropout(torch.tanh(self.combine(torch.cat([context, hidden], -1))))
         return vector
+
+
+def follow(tokens: Tensor, matches: Tensor, memory: Memory) -> Tensor:
+    """Return how well each row of the memory matches what was written, once `tokens` (N, K) are: (N, K, S)."""
+    copied, programs = memory[4:6]
+    hits = copied.unsqueeze(1) == tokens.unsqueeze(2)  # (N, K, S)
+    moved = nn.functional.pad(_MATCH_DECAY * matches + hits, (1, -1)) * (programs == 2).unsqueeze(1)
+    return torch.where((tokens == START).unsqueeze(2), matches, moved)
 
 
 class IncrementalDecoder:
@@ -194,14 +236,17 @@ class IncrementalDecoder:
         """Turn what `LSTMDecoder.start` returned into a state and a memory of this class.
 
         The state holds what recurs, (N, K, R): the hidden state, and with input feeding the attentional vector;
-        the cell (N, K, H); and from which of its problem's last hypotheses each one grew, (N, K).
+        the cell (N, K, H); from which of its problem's last hypotheses each one grew, (N, K); and of a mixture the
+        matches (N, K, S).
         """
-        hidden, cell, *vector = state
+        n_recurring = 2 + self.decoder.input_feeding
+        hidden, cell, *vector = state[:n_recurring]
         recurring = torch.cat([hidden, *vector], -1)  # (N, 1, R)
         origins = torch.zeros_like(hidden[:, :, 0], dtype=torch.int64)  # (N, 1)
         place = 0 if self.decoder.attention is None else 1
         values = linear(memory[place], self._of_context, self.decoder.combine.bias)  # (N, S, H), or (N, 1, H)
-        return (recurring, cell, origins), (*memory[:place], values, *memory[place + 1 :])
+        new = (recurring, cell, origins, *state[n_recurring:])
+        return new, (*memory[:place], values, *memory[place + 1 :])
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Predict what follows the last token of each of K hypotheses.
@@ -213,17 +258,18 @@ class IncrementalDecoder:
             log-probabilities (N, K, V), and the new state.
         """
         n, k = tokens.shape
-        recurring, cell, origins = state
+        recurring, cell, origins, *matches = state
         gates = self._project(recurring, origins)  # (N * K, 4H)
         gates += self._token_gates.index_select(0, tokens.flatten())
         enter, forget, new, leave = gates.chunk(4, 1)
         cell = forget.sigmoid_() * cell.flatten(0, 1) + enter.sigmoid_() * _tanh(new)  # (N * K, H)
         hidden = (leave.sigmoid_() * _tanh(cell)).view(n, k, -1)  # (N, K, H)
         vector = _tanh(linear(hidden, self._of_hidden) + self._context(hidden, memory))  # (N, K, H)
-        logits = self.decoder.score(vector, memory)
+        matches = [follow(tokens, before, memory) for before in matches]
+        logits = self.decoder.score(vector, memory, *matches)
         recurring = torch.cat([hidden, vector], -1) if self.decoder.input_feeding else hidden  # (N, K, R)
         origins = torch.arange(k, device=tokens.device).expand(n, k)
-        return logits.float().log_softmax(-1), (recurring, cell.view(n, k, -1), origins)
+        return logits.float().log_softmax(-1), (recurring, cell.view(n, k, -1), origins, *matches)
 
     def _project(self, recurring: Tensor, origins: Tensor) -> Tensor:
         """Return what the states (N, K, R) add to the gates, (N * K, 4H)."""

@@ -18,12 +18,15 @@ class Encoded(NamedTuple):
         mask: (N, S) bool, True on words, False on padding.
         summary: (N, M), of the whole problem.
         copied: (N, S) long, the program token that a word stands for, such as n0; V where it stands for none.
+        programs: (N, S) long, where rows of the memory are the tokens of whole programs: 1 at the first token of each
+            program, 2 at its others, 0 elsewhere.
     """
 
     memory: Tensor
     mask: Tensor
     summary: Tensor
     copied: Tensor
+    programs: Tensor | None = None
 
 
 class WordEmbedding(nn.Module):

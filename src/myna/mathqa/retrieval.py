@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from myna.mathqa.dropout import Dropout
-from myna.mathqa.encoders import BiLSTM, BiLSTMEncoder, Encoded
+from myna.mathqa.encoders import BiLSTMEncoder, Encoded
 
 N_DEGREES = 13  # of likeness, 0 for padding
 
@@ -14,10 +14,10 @@ N_DEGREES = 13  # of likeness, 0 for padding
 class RetrievalEncoder(nn.Module):
     """The words' memory, followed by a row for each token of the neighbours' programs.
 
-    A row holds its token, how near and the how-manieth its program is, and what a bidirectional LSTM over all of the
-    programs makes of them. For a number it also holds the words on both sides of that number in the neighbour's own
-    text: they say what the number was, so that its counterpart can be found. Every row stands for its token, so that
-    the decoder's pointer can copy it, and its attention can step along a program.
+    A row holds its token and the two beside it, how near and the how-manieth its program is. For a number it also holds
+    the words on both sides of that number in the neighbour's own text: they say what the number was, so that its
+    counterpart can be found. Every row stands for its token, so that the decoder's pointer can copy it and follow the
+    program from there.
 
     Source: our own; the memory of neighbours follows Khandelwal et al. 2020, arXiv 1911.00172, the editing of a
     retrieved example Hashimoto et al. 2018, arXiv 1812.01194.
@@ -26,22 +26,19 @@ class RetrievalEncoder(nn.Module):
         words: encoder of the problem's words.
         n_tokens: size of the program vocabulary, V.
         n_neighbours: programs at most.
-        hidden_size: units of each direction over the programs.
-        dropout: on what the programs' LSTM reads and writes.
+        size: width of what a row is made of.
+        dropout: on it, and on the rows.
     """
 
-    def __init__(
-        self, words: BiLSTMEncoder, n_tokens: int, n_neighbours: int, hidden_size: int, dropout: float
-    ) -> None:
+    def __init__(self, words: BiLSTMEncoder, n_tokens: int, n_neighbours: int, size: int, dropout: float) -> None:
         super().__init__()
         self.words = words
         self.memory_size = words.memory_size
-        size = 2 * hidden_size
         self.tokens = nn.Embedding(n_tokens, size)
         self.ranks = nn.Embedding(n_neighbours + 1, size)
         self.degrees = nn.Embedding(N_DEGREES, size)
         self.left, self.right = (nn.Linear(words.embedding.size, size, bias=False) for _ in range(2))
-        self.lstm = BiLSTM(size, hidden_size, 1, dropout)
+        self.beside = nn.Conv1d(size, size, 3, padding=1)
         for embedding in (self.tokens, self.ranks, self.degrees):
             # As small as the other vectors that meet in the memory.
             nn.init.normal_(embedding.weight, std=0.1)
@@ -65,12 +62,15 @@ class RetrievalEncoder(nn.Module):
         for side, neighbours in ((self.left, lefts), (self.right, rights)):
             rows = rows + side(self.words.embedding(neighbours) * (neighbours != 0).unsqueeze(2))
         rows = self.dropout(rows)
-        contextual, _ = self.lstm.run(rows, mask.sum(1))  # (N, P, E)
-        memory = self.dropout(torch.tanh(self.widen(torch.cat([rows, contextual], -1))))  # (N, P, M)
+        beside = self.beside(rows.transpose(1, 2)).transpose(1, 2)  # (N, P, E)
+        memory = self.dropout(torch.tanh(self.widen(torch.cat([rows, torch.relu(beside)], -1))))  # (N, P, M)
         n_tokens = self.tokens.num_embeddings
+        begins = nn.functional.pad(ranks[:, :-1], (1, 0)) != ranks  # (N, P)
+        programs = torch.where(begins, 1, 2) * mask
         return Encoded(
             torch.cat([encoded.memory, memory], 1),  # (N, S + P, M)
             torch.cat([encoded.mask, mask], 1),  # (N, S + P)
             encoded.summary,
             torch.cat([encoded.copied, tokens.masked_fill(~mask, n_tokens)], 1),  # (N, S + P)
+            torch.cat([torch.zeros_like(encoded.copied), programs], 1),  # (N, S + P)
         )
