@@ -35,6 +35,8 @@ def test_version_is_printed(monkeypatch, capsys):
         (["birds", "data", "--data", "nowhere"], "nowhere: no such folder"),
         (["math", "dance"], "No such command 'dance'"),
         (["study", "run"], "Missing argument"),
+        (["study", "grid"], "Missing argument"),
+        (["study", "grid", "nowhere.toml"], "nowhere.toml: no such file"),
     ],
 )
 def test_a_mistake_is_one_line_and_status_2(monkeypatch, capsys, arguments, expected):
@@ -85,6 +87,7 @@ def test_every_verb_shows_an_example(monkeypatch, capsys):
         ["math", "eval"],
         ["math", "ship"],
         ["study", "run"],
+        ["study", "grid"],
     ):
         assert call(monkeypatch, *verb, "--help") == 0
         assert "Example: myna" in capsys.readouterr().out
@@ -144,10 +147,27 @@ def test_every_shipped_config_validates(study):
         assert load(CONFIGS[study], path).study == study
 
 
+def test_the_shipped_search_is_without_mistakes_and_goes_over_known_settings():
+    from myna.studies.grid import read_search
+
+    plan = read_search(CONFIGS_FOLDER / "studies" / "grid.toml")
+    assert (plan.n_trials, plan.metric) == (14, "exact_match")
+    assert plan.plan({key: values[-1] for key, values in plan.space.items()}, 1).settings.training.epochs == 8
+
+
+def test_a_mistake_in_a_search_names_its_file_and_place(monkeypatch, capsys, tmp_path):
+    (tmp_path / "c.toml").write_text('name = "c"\n')
+    path = tmp_path / "g.toml"
+    path.write_text('name = "g"\ntitle = "T"\nconfig = "c.toml"\n[space]\n"model.drop" = [0.1]\n')
+    assert call(monkeypatch, "study", "grid", path) == 2
+    assert capsys.readouterr().err == f"myna: {path}: space: model.drop: unknown; did you mean dropout?\n"
+
+
 def test_every_shipped_study_has_runs_of_different_names():
     from myna.studies.plan import expand
 
     studies = sorted((CONFIGS_FOLDER / "studies").glob("*.toml"))
+    studies.remove(CONFIGS_FOLDER / "studies" / "grid.toml")  # a search
     assert len(studies) >= 5
     for path in studies:
         names = [run.name for run in expand(path, [])[1]]

@@ -1,8 +1,10 @@
-"""Verbs of studies: run."""
+"""Verbs of studies: run, grid."""
 
 from __future__ import annotations
 
 import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,11 +13,6 @@ import typer
 from myna.cli.options import Data, Overrides
 
 app = typer.Typer(help="Many runs, one report.", no_args_is_help=True, rich_markup_mode=None)
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `run` a verb of its own while it is the only one."""
 
 
 @app.command()
@@ -40,4 +37,36 @@ def run(
 
     folder = run_study(study, data, workers, overrides or [], only_finished=only_finished)
     report = render([add_evidence(read_json(folder / "results.json"), data)], folder)
+    console.print(f"report: {report}", markup=False)
+
+
+@app.command()
+def grid(
+    config: Annotated[Path, typer.Argument(help="A search's TOML file, such as configs/studies/grid.toml.")],
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=1, help="Trainings at a time.")] = os.cpu_count() or 1,
+    overrides: Overrides = None,
+    only_finished: Annotated[
+        bool, typer.Option("--only-finished", help="Train nothing; report on the trials that there are.")
+    ] = False,
+) -> None:
+    """Try values of settings, stop the trials that lag behind on dev, and write what mattered.
+
+    Stopped, it goes on when it is started again: the same settings are never trained twice.
+
+    Example: myna study grid configs/studies/grid.toml --workers 2
+    """
+    from myna.engine.loop import Interrupted
+    from myna.engine.tracking import console
+    from myna.files import read_json
+    from myna.report.grid.sections import build_grid_report
+    from myna.report.render import write_report
+    from myna.studies.search import GRID, run_search
+
+    try:
+        folder = run_search(config, data, workers, overrides or [], only_finished=only_finished)
+    except Interrupted:
+        console.print(f"stopped; all is saved. Go on with: {shlex.join(['myna', *sys.argv[1:]])}", markup=False)
+        raise typer.Exit(130) from None
+    report = write_report(build_grid_report(read_json(folder / GRID)), folder, "grid")
     console.print(f"report: {report}", markup=False)

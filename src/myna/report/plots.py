@@ -25,7 +25,7 @@ WIDTH = 4.5
 FONT_SIZE = 9
 LETTER_WIDTH = 0.075
 """Of a letter in inches, on average, at that size."""
-_LINE_HEIGHT = 0.155
+LINE_HEIGHT = 0.155
 """Of a label in inches, at that size."""
 _LONGEST_LABEL = 26
 _MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
@@ -106,7 +106,7 @@ def draw_curves(
     """
     across = across or Across("Epoch")
     labels = [shorten(curve.label) for curve in curves if curve.points] + [shorten(label) for label, _ in levels]
-    height = max(2.9, 1.0 + _LINE_HEIGHT * len(labels))
+    height = max(2.9, 1.0 + LINE_HEIGHT * len(labels))
     canvas, axes = make_axes(height, right=0.2 + LETTER_WIDTH * max(map(len, labels)))
     epochs = [epoch for curve in curves for epoch, _ in curve.points]
     first, last = (0.5, max(epochs) + 0.5) if across.span is None else across.span
@@ -131,7 +131,7 @@ def draw_curves(
     for label, value in levels:
         axes.axhline(value, color=INK, linewidth=0.9, linestyle=(0, (4, 3)))
         ends.append((shorten(label), value, INK))
-    _label_ends(axes, ends, gap=_LINE_HEIGHT / (height - 0.85) * (top - bottom))
+    label_ends(axes, ends, gap=LINE_HEIGHT / (height - 0.85) * (top - bottom))
     return Panel(name, title, draw_svg(canvas, name, f"{title}: {axis_title}", readings))
 
 
@@ -240,7 +240,7 @@ def _draw_curve(axes: Axes, curve: Curve, i: int, gid: str, is_crowded: bool) ->
         axes.plot(epochs[some], values[some], marker, color=colour, markersize=5, markeredgewidth=0, clip_on=False)
 
 
-def _label_ends(axes: Axes, ends: list[tuple[str, float, str]], gap: float) -> None:
+def label_ends(axes: Axes, ends: list[tuple[str, float, str]], gap: float) -> None:
     """Write each label beside the end of its line, and labels that would touch a little apart."""
     ends = sorted(ends, key=lambda end: end[1])
     heights = spread_out([value for _, value, _ in ends], gap)

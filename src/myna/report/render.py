@@ -33,11 +33,19 @@ def render(studies: Sequence[Results], folder: Path) -> Path:
         ValueError: a study is of a kind that has no report.
         UserError: a file cannot be written.
     """
-    report = build_report(studies)
+    return write_report(build_report(studies), folder)
+
+
+def write_report(report: Report, folder: Path, stem: str = "report") -> Path:
+    """Write a report as HTML and Markdown of one stem, with its figures beside it; return the path of the HTML.
+
+    Raises:
+        UserError: a file cannot be written.
+    """
     _write_figures(report, folder / FIGURES)
-    write_text(folder / "report.md", write_markdown(report))
-    write_text(folder / "report.html", write_html(report))
-    return folder / "report.html"
+    write_text(folder / f"{stem}.md", write_markdown(report))
+    write_text(folder / f"{stem}.html", write_html(report))
+    return folder / f"{stem}.html"
 
 
 def write_html(report: Report) -> str:

@@ -1,0 +1,222 @@
+"""The report of a search: trials, what mattered, learning curves, and how to get them again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from statistics import mean
+from typing import Any
+
+from myna.report.document import (
+    NOTHING,
+    Block,
+    Cell,
+    Chapter,
+    Column,
+    Command,
+    Missing,
+    Notes,
+    Paragraph,
+    Report,
+    Row,
+    Section,
+    Table,
+    number_cell,
+    text_cell,
+)
+from myna.report.grid.figures import draw_effects, draw_trials
+from myna.report.grid.measures import (
+    curve_of,
+    effect_epoch,
+    effects_of,
+    is_share,
+    name_metric,
+    name_split,
+    ranked_trials,
+    score_cell,
+    short,
+    state_of,
+    trials_in,
+)
+from myna.report.grid.observations import observe_best, observe_effects, observe_pruning
+from myna.report.results import Results, as_mapping, as_mappings, as_number, as_text, study_command
+from myna.report.sections import collect
+from myna.report.tables import code_cell, drop_empty_columns, make_environment_table, minutes_cell
+
+_SAMPLERS = {
+    "grid": "the whole grid, in an order drawn at random",
+    "random": "random search",
+    "tpe": "the tree-structured Parzen estimator, after a few at random",
+}
+_BANNER = (
+    "Made from a GENERATED sample, not the real data. The figures show that every part works; they say nothing about"
+    " the task, and cannot be compared with published ones."
+)
+
+
+def build_grid_report(results: Results) -> Report:
+    """Build the report of a search from its grid.json."""
+    sections = (_build_summary(results), _build_trials(results), _build_effects(results), _build_curves(results))
+    minutes = sum(as_number(trial.get("minutes")) or 0.0 for trial in ranked_trials(results))
+    commit = as_text(as_mapping(results.get("environment")).get("commit"))
+    parts = (as_text(results.get("source")), f"{minutes:.1f} minutes of training", f"commit {commit}" if commit else "")
+    return Report(
+        as_text(results.get("title")),
+        " · ".join(filter(None, parts)),
+        _BANNER if results.get("is_generated") else "",
+        (Chapter("", "", "", (*sections, _build_reproduction(results))),),
+    )
+
+
+def _build_summary(results: Results) -> Section:
+    """Return what was found, and the best settings to copy."""
+    blocks: list[Block] = [
+        Paragraph(_describe_search(results)),
+        Notes("The best trial", tuple(observe_best(results))),
+        Notes("What mattered", tuple(observe_effects(results))),
+    ]
+    if pruning := observe_pruning(results):
+        blocks.append(Notes("Trials that did not finish", tuple(pruning)))
+    if best := next(iter(trials_in(results, "finished")), None):
+        blocks += [Paragraph("The best settings, to train with:"), Command(as_text(best.get("command")))]
+    return Section("summary", "In short", tuple(blocks))
+
+
+def _describe_search(results: Results) -> str:
+    """Say what was searched, how."""
+    n, size = len(as_mappings(results.get("trials"))), as_number(results.get("size")) or 0
+    space = as_mapping(results.get("space"))
+    return (
+        f"{n} trials of the {size:,.0f} combinations of {len(space)} settings of {as_text(results.get('config'))},"
+        f" chosen by {_SAMPLERS.get(as_text(results.get('sampler')), 'hand')}, and compared by"
+        f" {name_metric(results)} on {name_split(results)}."
+    )
+
+
+def _build_trials(results: Results) -> Section:
+    """Return the table of trials, best first."""
+    keys = list(as_mapping(results.get("space")))
+    rows = []
+    for place, trial in enumerate(ranked_trials(results), start=1):
+        settings = as_mapping(trial.get("settings"))
+        cells = (
+            number_cell(place),
+            number_cell(as_number(trial.get("number"))),
+            score_cell(results, as_number(trial.get("best"))),
+            number_cell(as_number(trial.get("best_epoch"))),
+            text_cell(state_of(trial)),
+            *(code_cell(settings.get(key)) for key in keys),
+            number_cell(as_number(trial.get("epochs"))),
+            minutes_cell(as_number(trial.get("minutes"))),
+            text_cell(as_text(trial.get("run")), is_code=True),
+        )
+        rows.append(Row(cells))
+    unit = " (%)" if is_share(results) else ""
+    columns = (
+        Column("Place"),
+        Column("Trial"),
+        Column(f"{name_metric(results).capitalize()}{unit}"),
+        Column("At epoch"),
+        Column("State", is_number=False),
+        *(Column(short(key), group="Settings", is_number=False) for key in keys),
+        Column("Epochs"),
+        Column("Minutes"),
+        Column("Run", is_number=False),
+    )
+    caption = (
+        "Each trial's best epoch. Finished trials first, then those that were pruned, whose scores are of fewer epochs."
+    )
+    table = Table("grid-trials", "Trials, best first", caption, columns, tuple(rows))
+    fixed = [Cell(as_text(override), is_code=True) for override in results.get("overrides") or ()]
+    shared = Table(
+        "grid-fixed",
+        "Laid over every trial",
+        "",
+        (Column("Setting", is_number=False),),
+        tuple(Row((cell,)) for cell in fixed),
+        is_folded=True,
+    )
+    return collect("trials", "Trials", [drop_empty_columns(table), shared if fixed else None], ())
+
+
+def _build_effects(results: Results) -> Section:
+    """Return how far the score goes with each setting."""
+    effects = effects_of(results)
+    rows = []
+    for effect in effects:
+        head = (code_cell(effect.get("name")), *(_percent(effect.get(key)) for key in ("share", "chance")))
+        tests = tuple(_p_cell(effect.get(key)) for key in ("p", "p_holm"))
+        rows.append(Row((*head, *tests, _means_cell(results, effect), _finished_cell(results, effect))))
+    columns = (
+        Column("Setting", is_number=False),
+        Column("Share of variance (%)"),
+        Column("By chance (%)"),
+        Column("p"),
+        Column("p, Holm"),
+        Column(f"Mean {name_metric(results)} by value", is_number=False),
+        Column("Of finished trials, at their best", is_number=False),
+    )
+    n_trials = as_text(as_mapping(results.get("effects")).get("n_trials"))
+    caption = (
+        f"{n_trials} trials, finished and pruned, at epoch {effect_epoch(results)}. Share: of the variance of the"
+        " scores' ranks, what lies between the values of a setting (eta squared). By chance: what a setting without"
+        " effect has on average. p: the share of 10,000 shuffles of the scores with a share as large. Each setting is"
+        " looked at alone. Last column: the best scores of finished trials, which pruning has chosen."
+    )
+    table = Table("grid-importance", "Importance of each setting", caption, columns, tuple(rows)) if rows else None
+    missing = [] if rows else [Missing("trials with a score at the same epoch", study_command(results))]
+    return collect("importance", "What mattered", [table, draw_effects(results)], missing)
+
+
+def _build_curves(results: Results) -> Section:
+    """Return the learning curves of all trials, and their points."""
+    rows = [
+        Row((number_cell(trial["number"]), number_cell(epoch), score_cell(results, value)))
+        for trial in ranked_trials(results)
+        for epoch, value in curve_of(trial)
+    ]
+    columns = (Column("Trial"), Column("Epoch"), Column(name_metric(results).capitalize()))
+    points = Table("curve-points", "The points of these curves", "", columns, tuple(rows), is_folded=True)
+    return collect("curves", "Learning curves", [draw_trials(results), points if rows else None], ())
+
+
+def _build_reproduction(results: Results) -> Section:
+    """Return the command, the versions and the machine."""
+    intro = (Paragraph("The whole search, with this report at its end, is made by one command:"),)
+    command = Command(study_command(results))
+    return collect("reproduce", "How to reproduce", (*intro, command, make_environment_table(results)), ())
+
+
+def _percent(share: Any) -> Cell:
+    value = as_number(share)
+    return Cell(NOTHING) if value is None else Cell(f"{100 * value:.0f}", value)
+
+
+def _p_cell(p: Any) -> Cell:
+    value = as_number(p)
+    return Cell(NOTHING) if value is None else Cell("< 0.001" if value < 0.001 else f"{value:.3f}", value)
+
+
+def _means_cell(results: Results, effect: Mapping[str, Any]) -> Cell:
+    """Return the mean score of each value, with how many trials it is of."""
+    return text_cell(", ".join(_say_mean(results, row) for row in as_mappings(effect.get("values"))))
+
+
+def _finished_cell(results: Results, effect: Mapping[str, Any]) -> Cell:
+    """Return the mean best score of the finished trials with each value."""
+    rows = [
+        {"value": row.get("value"), "n": len(scores), "mean": mean(scores) if scores else None}
+        for row in as_mappings(effect.get("values"))
+        for scores in [_finished_scores(results, effect.get("name"), row.get("value"))]
+    ]
+    return text_cell(", ".join(_say_mean(results, row) for row in rows))
+
+
+def _finished_scores(results: Results, name: Any, value: Any) -> list[float]:
+    """Return the best scores of the finished trials with a value."""
+    return [trial["best"] for trial in trials_in(results, "finished") if trial["settings"].get(name) == value]
+
+
+def _say_mean(results: Results, row: Mapping[str, Any]) -> str:
+    """Return "0.1: 61.2 (n = 4)"."""
+    score = score_cell(results, as_number(row.get("mean"))).text
+    return f"{code_cell(row.get('value')).text}: {score} (n = {row.get('n')})"
