@@ -1,7 +1,11 @@
+from pathlib import Path
+
 import pytest
 
 from myna.errors import UserError
 from myna.studies.plan import expand
+
+CONFIGS_FOLDER = Path(__file__).parents[2] / "configs" / "studies"
 
 
 @pytest.fixture
@@ -43,3 +47,45 @@ def test_a_study_without_runs_is_refused(study):
 def test_a_missing_config_is_named(study):
     with pytest.raises(UserError, match=r"nothing.toml: no such file"):
         expand(study('[[runs]]\nconfig = "nothing.toml"\n'), [])
+
+
+def test_where_a_run_starts_follows_the_seed_and_is_no_part_of_its_name(study):
+    runs = (
+        '[[runs]]\nconfig = "attn.toml"\nseeds = [0, 2]\nset = ["start_from=base-seed{seed}", "label_smoothing=0.1"]\n'
+    )
+    planned = expand(study(runs))[1]
+    assert [run.name for run in planned] == ["attn-label_smoothing-0.1-seed0", "attn-label_smoothing-0.1-seed2"]
+    assert [run.start_from for run in planned] == ["base-seed0", "base-seed2"]
+    assert {run.label for run in planned} == {"attn-label_smoothing-0.1"}
+    assert "--set start_from=base-seed2" in planned[1].command
+
+
+def test_runs_of_one_name_that_differ_are_refused(study):
+    one = '[[runs]]\nconfig = "attn.toml"\n'
+    with pytest.raises(UserError, match="two runs would be called attn-seed0"):
+        expand(study(one + one + 'set = ["start_from=other"]\n'))
+    assert len(expand(study(one + one))[1]) == 2
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS_FOLDER.glob("*.toml")), ids=lambda path: path.stem)
+def test_each_study_that_is_shipped_has_a_plan(path):
+    if "[space]" not in path.read_text():
+        planned = expand(path)[1]
+        names = [run.name for run in planned]
+        assert len(set(names)) == len(names)
+
+
+def test_the_beam_size_study_measures_a_run_of_the_architectures():
+    architectures, beams = (expand(CONFIGS_FOLDER / f"{name}.toml") for name in ("architectures", "beam-size"))
+    assert [run.label for run in architectures[1]] == [
+        "lstm_lstm",
+        "lstm_lstm_attn",
+        "bert_lstm_attn_frozen",
+        "bert_lstm_attn_tuned",
+        "retrieval_lstm_attn",
+    ]
+    by_name = {run.name: run for run in architectures[1]}
+    (tuned,) = beams[1]
+    assert tuned == by_name[tuned.name]
+    assert tuned.start_from in by_name
+    assert sorted(beams[0].beam_sizes) == [1, 10, 20]

@@ -1,11 +1,15 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from myna import runs
 from myna.errors import UserError
 from myna.report.render import render
-from myna.studies.run import run_study
+from myna.studies.plan import PlannedRun
+from myna.studies.run import find_ready, run_study, train_all
+
+CONFIG = Path(__file__).parents[2] / "configs" / "math" / "base.toml"
 
 TINY = """
 name = "tiny"
@@ -90,3 +94,46 @@ def test_a_birds_study_compares_its_runs_on_the_same_photos(tmp_path, monkeypatc
     assert comparison["difference"] == pytest.approx(expected)
     assert {row["name"] for row in results["baselines"]} >= {"linear on pixels"}
     assert "inbuilt" in render([results], folder).read_text()
+
+
+def plan(name: str, start_from: str = "") -> PlannedRun:
+    return PlannedRun("math", name, name, 0, CONFIG, (f"name={name}", f"start_from={start_from}"))
+
+
+def test_a_run_waits_for_the_one_that_it_starts_from():
+    tuned, frozen, other = plan("tuned", "frozen"), plan("frozen"), plan("other", "trained before")
+    assert find_ready([tuned, frozen, other], {}) == frozen
+    assert find_ready([tuned, other], {"frozen": None}) == other
+    assert find_ready([tuned], {"frozen": None}) is None
+    assert find_ready([tuned], {}) == tuned
+    assert find_ready([], {}) is None
+
+
+def test_runs_that_wait_for_one_another_are_refused():
+    with pytest.raises(UserError, match="none can start: a, b"):
+        find_ready([plan("a", "b"), plan("b", "a")], {})
+
+
+def test_trainings_are_started_in_the_order_of_their_weights(tmp_path, monkeypatch):
+    started = []
+
+    class Process:
+        returncode = 0
+
+        def poll(self):
+            return 0
+
+        def terminate(self):
+            pass
+
+        wait = terminate
+
+    def start(run, data, environment):
+        started.append(run.name)
+        return Process()
+
+    monkeypatch.setattr("myna.studies.run.start_training", start)
+    monkeypatch.setattr("myna.studies.run.time.sleep", lambda seconds: None)
+    train_all([plan("c", "b"), plan("b", "a"), plan("a"), plan("d")], None, 3)
+    assert started.index("a") < started.index("b") < started.index("c")
+    assert sorted(started) == ["a", "b", "c", "d"]

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import combinations
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from myna import runs
 from myna.birds.assessment import assess
@@ -17,8 +14,8 @@ from myna.birds.splits import load_splits
 from myna.birds.task import BirdModel, open_labelled
 from myna.config import BirdsDataSection
 from myna.files import read_json, write_json
+from myna.studies.paired import adjust, compare_all, group_by_label
 from myna.studies.plan import StudyConfig
-from myna.studies.statistics import holm, paired_difference
 
 
 class BirdMeasures:
@@ -78,18 +75,11 @@ class BirdMeasures:
         """Return a paired test of accuracy on test for every two labels that have seeds in common."""
         if "test" not in self.names:
             return []
-        by_label: dict[str, dict[int, str]] = {}
-        for run in measured:
-            by_label.setdefault(run["label"], {})[run["seed"]] = run["name"]
-        comparisons: list[dict[str, Any]] = []
-        for a, b in combinations(by_label, 2):
-            seeds = sorted(by_label[a].keys() & by_label[b].keys())
-            if seeds:
-                right_a, right_b = (np.array([_verdicts(by_label[label][seed]) for seed in seeds]) for label in (a, b))
-                found = paired_difference(right_a, right_b)
-                comparisons.append({"split": "test", "a": a, "b": b, "n_seeds": len(seeds), **found})
-        adjusted = holm([comparison["p"] for comparison in comparisons])
-        return [{**comparison, "p_holm": p} for comparison, p in zip(comparisons, adjusted, strict=True)]
+        outcomes = {
+            label: {seed: _verdicts(name) for seed, name in by_seed.items()}
+            for label, by_seed in group_by_label(measured).items()
+        }
+        return adjust(compare_all(outcomes, split="test"))
 
 
 def _verdicts(run: str) -> list[bool]:

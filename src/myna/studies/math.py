@@ -5,15 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from myna import runs
+from myna.errors import UserError
 from myna.files import read_json, write_json
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import BASELINES, NeighbourIndex
-from myna.mathqa.evaluation import evaluate
+from myna.mathqa.evaluation import evaluate, group, judge_items, read_predictions
+from myna.mathqa.language.program import split_tokens
+from myna.mathqa.language.score import Verdict
 from myna.mathqa.mistakes import count_mistakes
-from myna.mathqa.problems import mask
+from myna.mathqa.problems import as_items, mask
 from myna.mathqa.splits import describe, load_splits
 from myna.mathqa.task import MathModel
+from myna.studies.paired import Outcomes, adjust, compare, compare_all, group_by_label, pick
 from myna.studies.plan import StudyConfig
+
+MEASURES = ("exact_match", "execution_accuracy")
+"""What is right or wrong of each problem, and so can be compared in pairs."""
+SUBSETS = ("", "novel", "far")
+"""Problems that models are compared with baselines on: all of a split, and its hard ones."""
 
 
 class MathMeasures:
@@ -46,7 +56,10 @@ class MathMeasures:
         return {"mistakes": mistakes}
 
     def measure(self, folder: Path) -> dict[str, Any]:
-        """Return a run's scores: for each split a list, by beam size and search; what is measured is only read."""
+        """Return a run's scores: for each split a list, by beam size and search; what is measured is only read.
+
+        `n_tokens` is added: the mean length of the predicted programs.
+        """
         model: MathModel | None = None
         scores: dict[str, list[dict[str, Any]]] = {}
         for split in self.names:
@@ -54,6 +67,7 @@ class MathMeasures:
             for beam_size in self.study.beam_sizes:
                 for search in self.study.searches:
                     path = folder / f"scores-{split}-{beam_size}-{search}.json"
+                    predictions = folder / f"predictions-{split}-{beam_size}-{search}.json"
                     if not path.exists():
                         model = model or MathModel.load(folder)
                         score = assess(
@@ -63,10 +77,10 @@ class MathMeasures:
                             title=f"{folder.name}, {split}, beam {beam_size}, {search}",
                             beam_size=beam_size,
                             search=search,
-                            output=folder / f"predictions-{split}-{beam_size}-{search}.json",
+                            output=predictions,
                         )
                         write_json(path, score)
-                    scores[split].append(read_json(path))
+                    scores[split].append({**read_json(path), "n_tokens": _mean_length(predictions)})
         return scores
 
     def measure_baselines(self) -> list[dict[str, Any]]:
@@ -74,14 +88,95 @@ class MathMeasures:
         return [{"name": name, "label": name, "scores": self._measure_baseline(name)} for name in BASELINES]
 
     def compare(self, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return paired tests between runs."""
-        return []
+        """Return paired tests on test, or on dev where the study has no test.
+
+        Each has `what`, `split`, `measure`, `search`, `a`, `b`, and what `paired.compare` gives, with `p_holm` over
+        those of one `what` and measure: "models", every two labels; "beams", every two beam sizes (`a` the larger) of
+        one `label`; "baselines", each label with each baseline on a `subset`: "" for all problems, novel, far. Models
+        and baselines are compared at the first beam size, all by the first search.
+        """
+        split = next((name for name in ("test", "dev") if name in self.names), None)
+        if split is None:
+            return []
+        verdicts = {
+            (label, beam_size): {seed: self._judge(name, split, beam_size) for seed, name in by_seed.items()}
+            for label, by_seed in group_by_label(measured).items()
+            for beam_size in self.study.beam_sizes
+        }
+        floors = {name: judge_items(as_items(self.splits.named(split), self._guess(name, split))) for name in BASELINES}
+        found: list[dict[str, Any]] = []
+        for measure in MEASURES:
+            right = {
+                key: {seed: _outcomes(each, measure) for seed, each in own.items()} for key, own in verdicts.items()
+            }
+            at = {"split": split, "measure": measure, "search": self.study.searches[0]}
+            first = {label: own for (label, size), own in right.items() if size == self.study.beam_sizes[0]}
+            at_first = {**at, "beam_size": self.study.beam_sizes[0]}
+            found += adjust(compare_all(first, what="models", **at_first))
+            found += adjust(self._compare_beams(right, at))
+            right_floors = {name: _outcomes(each, measure) for name, each in floors.items()}
+            found += adjust(self._compare_baselines(first, right_floors, at_first))
+        return found
+
+    def _compare_beams(self, right: dict[tuple[str, int], dict[int, list[bool]]], at: dict[str, Any]) -> list[Any]:
+        """Compare every two beam sizes of each label."""
+        sizes = sorted(self.study.beam_sizes, reverse=True)
+        return [
+            comparison
+            for label in dict.fromkeys(label for label, _ in right)
+            for comparison in compare_all({size: right[label, size] for size in sizes}, what="beams", label=label, **at)
+        ]
+
+    def _compare_baselines(
+        self, right: dict[str, dict[int, list[bool]]], floors: dict[str, list[bool]], at: dict[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Compare each label with each baseline, which is the same beside every seed."""
+        problems = self.splits.named(at["split"])
+        places = {"": [*range(len(problems))], **group([problem.text for problem in problems], self.index)}
+        found = []
+        for label, ours in right.items():
+            for name, floor in floors.items():
+                for subset in SUBSETS:
+                    theirs: Outcomes = dict.fromkeys(ours, floor)
+                    difference = compare(pick(ours, places[subset]), pick(theirs, places[subset]))
+                    if difference:
+                        names = {"what": "baselines", "subset": subset, "a": label, "b": name}
+                        found.append({**names, **at, **difference})
+        return found
+
+    def _judge(self, run: str, split: str, beam_size: int) -> list[Verdict]:
+        """Judge what a run predicted.
+
+        Raises:
+            UserError: its predictions are of other problems than those of the split.
+        """
+        path = runs.runs_folder() / run / f"predictions-{split}-{beam_size}-{self.study.searches[0]}.json"
+        items = read_predictions(path)
+        if [item["Problem"] for item in items] != [problem.text for problem in self.splits.named(split)]:
+            raise UserError(f"{path}: not of the {split} problems here; move it away, and measure the run again")
+        return judge_items(items)
+
+    def _guess(self, baseline: str, split: str) -> list[str]:
+        """Return what a baseline predicts."""
+        predict = BASELINES[baseline](self.index)
+        return [predict(mask(problem.text)) for problem in self.splits.named(split)]
 
     def _measure_baseline(self, name: str) -> dict[str, Any]:
-        predict = BASELINES[name](self.index)
         scores: dict[str, Any] = {}
         for split in self.names:
-            problems = self.splits.named(split)
-            score = evaluate(problems, [predict(mask(problem.text)) for problem in problems], self.index)
+            score = evaluate(self.splits.named(split), self._guess(name, split), self.index)
             scores[split] = [{"beam_size": None, "search": None, "problems_per_second": None} | score]
         return scores
+
+
+def _outcomes(verdicts: list[Verdict], measure: str) -> list[bool]:
+    """Return which predictions are right by a measure."""
+    return [each.exact if measure == "exact_match" else each.executes for each in verdicts]
+
+
+def _mean_length(predictions: Path) -> float | None:
+    """Return the mean number of tokens of predicted programs, None where there are no predictions."""
+    if not predictions.exists():
+        return None
+    lengths = [len(split_tokens(item["predicted"])) for item in read_json(predictions)]
+    return sum(lengths) / len(lengths) if lengths else None

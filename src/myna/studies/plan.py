@@ -11,6 +11,7 @@ from typing import Literal
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from myna.config import BirdsConfig, MathConfig, RunName, Section, load
+from myna.errors import UserError
 
 CONFIGS: dict[str, type[MathConfig] | type[BirdsConfig]] = {"math": MathConfig, "birds": BirdsConfig}
 
@@ -21,7 +22,7 @@ class StudyRun(Section):
     config: str = Field(description="a TOML file, relative to the study's")
     label: str = Field("", description="name in tables; else the config's name")
     seeds: list[NonNegativeInt] = Field([0], min_length=1, description="a run for each")
-    set: list[str] = Field([], description="overrides, such as 'teacher_forcing.ratio=0.3'")
+    set: list[str] = Field([], description="overrides, such as 'teacher_forcing.ratio=0.3'; {seed} is the run's seed")
 
 
 class StudyConfig(Section):
@@ -34,9 +35,13 @@ class StudyConfig(Section):
     splits: list[Literal["train", "dev", "val", "test"]] = Field(
         [], description="measured on; none is all but math's train"
     )
-    beam_sizes: list[PositiveInt] = Field([10], description="math: measured at")
+    beam_sizes: list[PositiveInt] = Field(
+        [10], min_length=1, description="math: measured at; models are compared with each other at the first"
+    )
     searches: list[Literal["plain", "grammar", "execution"]] = Field(
-        ["plain", "grammar", "execution"], description="math: what may follow in the beam"
+        ["plain", "grammar", "execution"],
+        min_length=1,
+        description="math: what may follow in the beam; models are compared with each other by the first",
     )
 
 
@@ -66,6 +71,12 @@ class PlannedRun:
         return load(CONFIGS[self.study], self.config, self.overrides)
 
     @property
+    def start_from(self) -> str:
+        """The run that this one begins with the weights of; "" for none."""
+        settings = self.settings
+        return settings.start_from if isinstance(settings, MathConfig) else ""
+
+    @property
     def command(self) -> str:
         """What trains this run alone."""
         overrides = "".join(f" --set {override}" for override in self.overrides)
@@ -86,16 +97,31 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[StudyConfig, list
     planned = []
     for run in study.runs:
         config = Path(os.path.normpath(path.parent / run.config))
-        # Names the run after everything that makes it differ from its config.
-        base = load(CONFIGS[study.study], config, run.set)
-        suffix = "".join(f"-{_short(override)}" for override in run.set)
+        # Names the run after everything that makes it differ from its config, but for where it starts.
+        base = load(CONFIGS[study.study], config, _fill(run.set, run.seeds[0]))
+        suffix = "".join(f"-{_short(override)}" for override in run.set if not override.startswith("start_from="))
         for seed in run.seeds:
             name = f"{base.name}{suffix}-seed{seed}"
-            settings = (*run.set, *overrides, f"training.seed={seed}", f"name={name}")
+            settings = (*_fill(run.set, seed), *overrides, f"training.seed={seed}", f"name={name}")
             label = run.label or base.name + suffix
             planned.append(PlannedRun(study.study, name, label, seed, config, settings))
             load(CONFIGS[study.study], config, settings)
+    _check_names(path, planned)
     return study, planned
+
+
+def _fill(overrides: Sequence[str], seed: int) -> list[str]:
+    """Put a run's seed where its overrides ask for it."""
+    return [override.replace("{seed}", str(seed)) for override in overrides]
+
+
+def _check_names(path: Path, planned: Sequence[PlannedRun]) -> None:
+    """Refuse two different runs of one name, which would train in one folder."""
+    by_name: dict[str, PlannedRun] = {}
+    for run in planned:
+        other = by_name.setdefault(run.name, run)
+        if other is not run and other.settings != run.settings:
+            raise UserError(f"{path}: two runs would be called {run.name} and differ; give one config another name")
 
 
 def _short(override: str) -> str:

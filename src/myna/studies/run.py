@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -70,7 +70,7 @@ def run_study(
     if not only_finished:
         waiting = [run for run in planned if not runs.is_finished(runs.runs_folder() / run.name)]
         # The first seed of all comes before the second of any, so that a study cut short can be compared.
-        _train_all(sorted(waiting, key=lambda run: run.seed), data, workers)
+        train_all(sorted(waiting, key=lambda run: run.seed), data, workers)
     finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
     if not finished:
         raise UserError(f"{path}: none of its {len(planned)} runs is finished")
@@ -95,8 +95,12 @@ def run_study(
     return folder
 
 
-def _train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> None:
-    """Train runs in processes of their own, so many at a time."""
+def train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> None:
+    """Train runs in processes of their own, so many at a time; one that starts from another waits for it.
+
+    Raises:
+        UserError: a training failed, or runs wait for one another.
+    """
     if not waiting:
         return
     workers = min(workers, len(waiting))
@@ -108,8 +112,8 @@ def _train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> No
         with progress(f"training {len(waiting)} runs, epochs", sum(epochs)) as tick:
             counted = 0
             while queue or running:
-                while queue and len(running) < workers:
-                    run = queue.pop(0)
+                while len(running) < workers and (run := find_ready(queue, running)):
+                    queue.remove(run)
                     running[run.name] = start_training(run, data, environment)
                 time.sleep(1)
                 counted += _tick_epochs(waiting, counted, tick)
@@ -117,6 +121,20 @@ def _train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> No
                     _check(name, running.pop(name))
     finally:
         stop_trainings(list(running.values()))
+
+
+def find_ready(queue: Sequence[PlannedRun], running: Mapping[str, object]) -> PlannedRun | None:
+    """Return the first run that starts from none of those that are not finished yet.
+
+    Raises:
+        UserError: runs wait for one another, so that none can ever start.
+    """
+    unfinished = {run.name for run in queue} | running.keys()
+    ready = next((run for run in queue if run.start_from not in unfinished), None)
+    if queue and ready is None and not running:
+        names = ", ".join(run.name for run in queue)
+        raise UserError(f"start_from: runs that wait for one another, so that none can start: {names}")
+    return ready
 
 
 def share_cores(workers: int) -> dict[str, str]:
