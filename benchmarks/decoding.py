@@ -15,7 +15,7 @@ from statistics import median
 
 import torch
 
-from myna.mathqa.batches import pad
+from myna.mathqa.batches import collate_sources
 from myna.mathqa.beam import beam_search
 from myna.mathqa.decoder import IncrementalDecoder
 from myna.mathqa.prediction import BATCH_SIZE, MAX_STEPS
@@ -30,12 +30,12 @@ JOEY = {"2.0 M": 19.2, "6.6 M": 11.8}
 
 def decode(model: MathModel, texts: list[str], beam_size: int) -> None:
     """Decode problems as `predict` does, every one of them."""
-    ids = sorted((model.vocabularies.word_ids(mask(text).split()) for text in texts), key=len)
-    for start in range(0, len(ids), BATCH_SIZE):
-        group = ids[start : start + BATCH_SIZE]
+    sources = sorted((model.reader(mask(text).split()) for text in texts), key=lambda source: len(source[0]))
+    for start in range(0, len(sources), BATCH_SIZE):
+        group = sources[start : start + BATCH_SIZE]
         with torch.inference_mode():
             decoder = IncrementalDecoder(model.translator.decoder)
-            start_of_group = model.translator.start(pad(group), torch.tensor([len(words) for words in group]))
+            start_of_group = model.translator.start(*collate_sources(group))
             beam_search(
                 decoder.step,
                 *decoder.start(*start_of_group),
@@ -51,8 +51,7 @@ def decode(model: MathModel, texts: list[str], beam_size: int) -> None:
 def decode_in_a_loop(model: MathModel, texts: list[str], beam_size: int, n_steps: int = 14) -> None:
     """Search as a first attempt does: a problem at a time, a hypothesis at a time, for a fixed count of steps."""
     for text in texts:
-        words = model.vocabularies.word_ids(mask(text).split())
-        state, memory = model.translator.start(pad([words]), torch.tensor([len(words)]))
+        state, memory = model.translator.start(*collate_sources([model.reader(mask(text).split())]))
         beam = [(0.0, [START], state)]
         for _ in range(n_steps):
             extended = []

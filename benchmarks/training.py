@@ -84,7 +84,7 @@ def _operations(task, examples, n_decodings) -> float:
     Padding, attention scores and whatever is not a product of matrices are left out, so the share is a lower bound.
     """
     decoder = task.translator.decoder
-    n_words = sum(len(example.words) for example in examples)
+    n_words = sum(len(example.source[0]) for example in examples)
     n_tokens = sum(len(example.tokens) + 1 for example in examples)
     of_words = [*task.translator.encoder.forwards.parameters(), *task.translator.encoder.backwards.parameters()]
     of_words += [*decoder.attention.parameters(), *decoder.pointer.parameters()]

@@ -213,7 +213,10 @@ def test_split_gives_nearly_equal_parts_in_order() -> None:
     assert split([1], 1) == [[1]]
 
 
-def test_trainings_of_different_precision_share_a_process(tmp_path: Path, tiny_task: Any) -> None:
+def test_trainings_of_different_precision_share_a_process(
+    tmp_path: Path, tiny_task: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "_emulates_bf16", lambda: False)
     for number, precision in enumerate(("no", "bf16", "no")):
         task = tiny_task()
         Trainer(task, section(epochs=1, precision=precision), tmp_path / str(number)).train()
@@ -229,6 +232,8 @@ def test_trainings_of_different_precision_share_a_process(tmp_path: Path, tiny_t
 def test_a_precision_that_the_machine_refuses_is_one_line(
     tmp_path: Path, tiny_task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(loop, "_emulates_bf16", lambda: False)
+
     def refuse(mixed_precision: str) -> None:
         raise ValueError(f"{mixed_precision} requires a supported device.")
 

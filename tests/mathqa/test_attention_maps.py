@@ -19,7 +19,7 @@ TINY = {"glove": "none", "learned_size": 8, "encoder_size": 8, "decoder_size": 1
 def build(**model):
     splits = generate_splits()
     task = MathTask(check(MathConfig, {"model": TINY | model}, "test"), splits.train[:80], splits.dev[:5])
-    return MathModel(task.config, task.vocabularies, task.translator.eval()), splits.dev[:5]
+    return MathModel(task.config, task.reader, task.translator.eval()), splits.dev[:5]
 
 
 def test_a_map_has_a_row_for_each_token_and_its_rows_sum_to_1():
@@ -36,7 +36,7 @@ def test_a_map_is_what_the_decoder_attends_to():
     found = map_attention(model, problem.text, ["add", "n0"])
     words = torch.tensor([model.vocabularies.word_ids(found.words)])
     with torch.inference_mode():
-        state, memory = model.translator.start(words, torch.tensor([words.shape[1]]))
+        state, memory = model.translator.start([words], torch.tensor([words.shape[1]]))
         decoder = model.translator.decoder
         hidden, _ = decoder.lstm(decoder.embedding(torch.tensor([[1]])), tuple(s.transpose(0, 1) for s in state))
         scores = decoder.attention.scores(hidden, memory[0])
@@ -73,8 +73,8 @@ def test_hiding_what_alone_is_needed_hurts_first():
         def decoder(self):
             return self
 
-        def start(self, ids, lengths):
-            return (), (ids,)
+        def start(self, source, lengths):
+            return (), (source[0],)
 
         def attention_weights(self, tokens, state, memory):
             return torch.eye(memory[0].shape[1])[needed].expand(1, tokens.shape[1], -1)
@@ -86,7 +86,7 @@ def test_hiding_what_alone_is_needed_hurts_first():
             )
             return logits, state
 
-    fake = MathModel(model.config, model.vocabularies, NeedsOneWord())
+    fake = MathModel(model.config, model.reader, NeedsOneWord())
     areas = delete_words(fake, [problem.text], [["add"]], n_steps=len(ids))["areas"]
     assert areas["attention"] < areas["random"] < areas["reversed"]
 
@@ -100,3 +100,15 @@ def test_an_explanation_is_json_with_maps_and_the_deletion_test():
         assert len(one["weights"]) == len(one["tokens"])
         assert all(len(row) == len(one["words"]) for row in one["weights"])
         assert one["right"] in (True, False)
+
+
+def test_a_model_that_sees_neighbours_has_columns_for_their_programs():
+    model, (problem, *_) = build(type="retrieval_lstm_attn")
+    found = map_attention(model, problem.text, ["add", "n0"])
+    words = mask(problem.text).split()
+    assert found.words[: len(words)] == words
+    assert found.words[len(words) :][-1] == "</s>"
+    assert found.weights.shape == (3, len(found.words))
+    torch.testing.assert_close(found.weights.sum(1), torch.ones(3))
+    curves = delete_words(model, [problem.text], [["add", "n0"]], n_steps=3)["curves"]
+    assert len({curves[order][0] for order in ORDERS}) == 1

@@ -15,8 +15,8 @@ from myna.mathqa.encoders import Encoded
 KINDS = [
     {"attention": None},
     {"attention": "luong"},
-    {"attention": "luong", "input_feeding": True, "pointer": True},
-    {"attention": "bahdanau", "pointer": True},
+    {"attention": "luong", "input_feeding": True, "pointer": "sum"},
+    {"attention": "bahdanau", "pointer": "sum"},
     {"attention": "bahdanau", "input_feeding": True},
 ]
 N_TOKENS, HIDDEN_SIZE = 9, 5
@@ -143,7 +143,7 @@ def point(pointer: LuongAttention, vector: Tensor, encoded: Encoded) -> Tensor:
 
 
 def test_pointer_reaches_the_numbers_of_the_problem_alone() -> None:
-    decoder = make_decoder(attention="luong", pointer=True)
+    decoder = make_decoder(attention="luong", pointer="sum")
     encoded, tokens = make_encoded(), make_tokens(3, 4)
     logits, _ = decoder(tokens, *decoder.start(encoded))
     nothing_to_copy = encoded._replace(copied=torch.full_like(encoded.copied, N_TOKENS))
@@ -187,9 +187,9 @@ def test_attention_weights_need_attention_without_feeding(kind: dict[str, Any]) 
 def test_parts_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(ValueError, match="attention: 'loung'; choices: luong, bahdanau, None"):
         make_decoder(attention="loung")
-    for part in ("input_feeding", "pointer"):
+    for part, value in (("input_feeding", True), ("pointer", "sum")):
         with pytest.raises(ValueError, match="without attention"):
-            make_decoder(attention=None, **{part: True})
+            make_decoder(attention=None, **{part: value})
 
 
 @pytest.mark.parametrize("kind", KINDS)

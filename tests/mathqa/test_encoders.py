@@ -51,7 +51,7 @@ def copy_to_torch(encoder: BiLSTMEncoder) -> nn.LSTM:
 def test_equals_torch_on_packed_sequences(n_layers: int) -> None:
     encoder = make_encoder(n_layers)
     words, lengths = make_words([5, 1, 7, 3])
-    memory, mask, summary, _ = encoder(words, lengths)
+    memory, mask, summary, *_ = encoder(lengths, words)
 
     reference = copy_to_torch(encoder)
     packed = pack_padded_sequence(encoder.embedding(words), lengths, batch_first=True, enforce_sorted=False)
@@ -77,12 +77,12 @@ def test_equals_torch_on_packed_sequences(n_layers: int) -> None:
 def test_padding_changes_nothing(n_layers: int) -> None:
     encoder = make_encoder(n_layers)
     words, lengths = make_words([4, 6])
-    together = encoder(words, lengths)
-    padded = encoder(nn.functional.pad(words, (0, 3)), lengths)
+    together = encoder(lengths, words)
+    padded = encoder(lengths, nn.functional.pad(words, (0, 3)))
     assert padded.memory.shape == (2, 9, 8)
     assert not padded.mask[:, 6:].any()
     for row, length in enumerate(lengths.tolist()):
-        alone = encoder(words[row : row + 1, :length], lengths[row : row + 1])
+        alone = encoder(lengths[row : row + 1], words[row : row + 1, :length])
         for encoded in (together, padded):
             torch.testing.assert_close(encoded.memory[row, :length], alone.memory[0], rtol=0, atol=1e-12)
             torch.testing.assert_close(encoded.summary[row], alone.summary[0], rtol=0, atol=1e-12)
@@ -93,7 +93,7 @@ def test_padding_changes_nothing(n_layers: int) -> None:
 def test_padding_gets_no_gradient() -> None:
     encoder = make_encoder(n_layers=2)
     words, lengths = make_words([2, 6])
-    memory, mask, summary, _ = encoder(words, lengths)
+    memory, mask, summary, *_ = encoder(lengths, words)
     (memory[mask].sum() + summary.sum()).backward()
     assert encoder.embedding.learned.grad is not None
     assert encoder.embedding.learned.grad[words[1]].all()
@@ -101,24 +101,24 @@ def test_padding_gets_no_gradient() -> None:
 
 
 def test_numbers_name_their_tokens() -> None:
-    encoded = make_encoder()(torch.tensor([[9, 3, 7, 0]]), torch.tensor([3]))
+    encoded = make_encoder()(torch.tensor([3]), torch.tensor([[9, 3, 7, 0]]))
     assert encoded.copied.tolist() == [[4, N_TOKENS, 4, N_TOKENS]]
 
 
 def test_order_of_words_matters_to_both_ends() -> None:
     encoder = make_encoder()
     words = torch.tensor([[6, 7, 8], [8, 7, 6]])
-    summary = encoder(words, torch.tensor([3, 3])).summary
+    summary = encoder(torch.tensor([3, 3]), words).summary
     assert not torch.allclose(summary[0], summary[1])
 
 
 def test_dropout_acts_in_training_alone() -> None:
     encoder = make_encoder(n_layers=2, dropout=0.5)
     words, lengths = make_words([30])
-    memory = encoder(words, lengths).memory
+    memory = encoder(lengths, words).memory
     assert 0.3 < (memory == 0).double().mean() < 0.7
     encoder.eval()
-    first, second = encoder(words, lengths), encoder(words, lengths)
+    first, second = encoder(lengths, words), encoder(lengths, words)
     assert first.memory.all()
     torch.testing.assert_close(first.summary, second.summary, rtol=0, atol=0)
 
@@ -166,7 +166,7 @@ def test_frozen_rows_never_move(frozen: bool, optimizer_name: str) -> None:
     optimizer = build_optimizer(encoder, section)
     words = torch.tensor([[1, 2, 3, 1]])  # neither 0 nor 4
     for _ in range(3):
-        encoder(words, torch.tensor([4])).memory.pow(2).sum().backward()
+        encoder(torch.tensor([4]), words).memory.pow(2).sum().backward()
         optimizer.step()
         optimizer.zero_grad()
     moved = (embedding.pretrained != before).any(1)

@@ -16,18 +16,21 @@ def make_decoder(attention, input_feeding, pointer):
 def encoded():
     torch.manual_seed(1)
     mask = torch.arange(S) < torch.tensor([[5], [3], [1]])
-    return Encoded(torch.randn(N, S, M), mask, torch.randn(N, M), torch.randint(4, V + 1, (N, S)))
+    programs = torch.tensor([[0, 1, 2, 1, 2]]).expand(N, S) * mask
+    return Encoded(torch.randn(N, S, M), mask, torch.randn(N, M), torch.randint(4, V + 1, (N, S)), programs)
 
 
 @pytest.mark.parametrize(
     ("attention", "input_feeding", "pointer"),
     [
-        (None, False, False),
-        ("luong", False, False),
-        ("luong", False, True),
-        ("bahdanau", False, True),
-        ("luong", True, True),
-        ("bahdanau", True, False),
+        (None, False, None),
+        ("luong", False, None),
+        ("luong", False, "sum"),
+        ("bahdanau", False, "sum"),
+        ("luong", True, "sum"),
+        ("bahdanau", True, None),
+        ("luong", False, "mixture"),
+        ("bahdanau", True, "mixture"),
     ],
 )
 @torch.inference_mode()

@@ -15,6 +15,7 @@ from myna.mathqa.language.numbers import find_numbers
 from myna.mathqa.language.program import from_tokens
 from myna.mathqa.prediction import SEARCHES, Prediction, predict
 from myna.mathqa.problems import mask
+from myna.mathqa.readers import WordReader
 from myna.mathqa.splits import generate_splits
 from myna.mathqa.task import build_translator
 from myna.mathqa.translator import Translator
@@ -34,6 +35,8 @@ TEXTS = [
     "what is the greatest common factor of 1,200 and 18 ?",
     "0 , 0 and 0",
 ]
+
+READER = WordReader(VOCABULARIES)
 
 
 def make_translator(seed: int = 0, dropout: float = 0.0, **kind: object) -> Translator:
@@ -60,7 +63,7 @@ def texts_of(predictions: list[list[Prediction]]) -> list[list[str]]:
 def write_greedily(translator: Translator, text: str) -> tuple[list[str], float, bool]:
     """Decode by hand: the likeliest token, fed back, until the end."""
     words = VOCABULARIES.word_ids(mask(text).split())
-    state, memory = translator.start(torch.tensor([words]), torch.tensor([len(words)]))
+    state, memory = translator.start([torch.tensor([words])], torch.tensor([len(words)]))
     token, written, total = START, [], 0.0
     for _ in range(prediction.MAX_STEPS):
         logits, state = translator.decoder.step(torch.tensor([[token]]), state, memory)
@@ -76,7 +79,7 @@ def write_greedily(translator: Translator, text: str) -> tuple[list[str], float,
 @pytest.mark.parametrize("kind", KINDS)
 def test_beam_of_one_is_greedy_decoding(kind: dict[str, object]) -> None:
     translator = make_translator(**kind)
-    predictions = predict(translator, VOCABULARIES, TEXTS, beam_size=1)
+    predictions = predict(translator, READER, TEXTS, beam_size=1)
     with torch.no_grad():
         for text, [found] in zip(TEXTS, predictions, strict=True):
             written, log_probability, ended = write_greedily(translator, text)
@@ -91,19 +94,19 @@ def test_company_changes_no_prediction(kind: dict[str, object], search: str) -> 
     """Problems come back in their order, and neither padding nor a neighbour nor a repetition reaches them."""
     translator = make_translator(**kind)
     settings = {"beam_size": 3, "n_best": 2, "search": search}
-    together = predict(translator, VOCABULARIES, TEXTS + TEXTS[::-1], **settings)
+    together = predict(translator, READER, TEXTS + TEXTS[::-1], **settings)
     assert texts_of(together[len(TEXTS) :]) == texts_of(together[: len(TEXTS)])[::-1]
     for text, best in zip(TEXTS, together, strict=False):
-        [alone] = predict(translator, VOCABULARIES, [text], **settings)
+        [alone] = predict(translator, READER, [text], **settings)
         assert texts_of([alone]) == texts_of([best])
         assert [p.probability for p in best] == pytest.approx([p.probability for p in alone], rel=1e-4)
 
 
 def test_small_batches_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     translator = make_translator()
-    expected = predict(translator, VOCABULARIES, TEXTS, beam_size=3)
+    expected = predict(translator, READER, TEXTS, beam_size=3)
     monkeypatch.setattr(prediction, "BATCH_SIZE", 2)
-    assert texts_of(predict(translator, VOCABULARIES, TEXTS, beam_size=3)) == texts_of(expected)
+    assert texts_of(predict(translator, READER, TEXTS, beam_size=3)) == texts_of(expected)
 
 
 def count_decoded(translator: Translator, texts: list[str], search: str, monkeypatch: pytest.MonkeyPatch) -> int:
@@ -111,8 +114,8 @@ def count_decoded(translator: Translator, texts: list[str], search: str, monkeyp
     n_encoded: list[int] = []
     with monkeypatch.context() as patch:
         start = translator.start
-        patch.setattr(translator, "start", lambda words, n: n_encoded.append(len(words)) or start(words, n))
-        predict(translator, VOCABULARIES, texts, beam_size=2, search=search)
+        patch.setattr(translator, "start", lambda source, n: n_encoded.append(len(n)) or start(source, n))
+        predict(translator, READER, texts, beam_size=2, search=search)
     return sum(n_encoded)
 
 
@@ -129,7 +132,7 @@ def test_numbers_decide_what_runs() -> None:
     translator = make_translator()
     translator.decoder.output.bias.data[VOCABULARIES.tokens.ids(["divide", "n1"])] += 30.0
     same_words = ["what is 6 of 3 ?", "what is 6 of 0 ?"]
-    [three], [zero] = predict(translator, VOCABULARIES, same_words, beam_size=4, search="execution")
+    [three], [zero] = predict(translator, READER, same_words, beam_size=4, search="execution")
     assert three.text.startswith("divide(n1,n1)|")
     assert "divide(n1,n1)" not in zero.text
 
@@ -139,7 +142,7 @@ def test_numbers_decide_what_runs() -> None:
 def test_grammar_writes_programs_and_execution_running_ones(kind: dict[str, object], seed: int) -> None:
     translator = make_translator(seed, **kind)
     for search in ("grammar", "execution"):
-        predictions = predict(translator, VOCABULARIES, TEXTS, beam_size=3, search=search, n_best=3)
+        predictions = predict(translator, READER, TEXTS, beam_size=3, search=search, n_best=3)
         for text, best in zip(TEXTS, predictions, strict=True):
             for found in best:
                 assert found.ended
@@ -154,7 +157,7 @@ def test_grammar_writes_programs_and_execution_running_ones(kind: dict[str, obje
 
 def test_plain_search_of_an_untrained_model_writes_nonsense() -> None:
     """Else the promises of the other two would hold by themselves."""
-    found = [best[0].text for best in predict(make_translator(), VOCABULARIES, TEXTS, beam_size=3)]
+    found = [best[0].text for best in predict(make_translator(), READER, TEXTS, beam_size=3)]
     assert any(execute_text(text, [1.0, 2.0, 3.0]).value is None for text in found)
 
 
@@ -163,7 +166,7 @@ def test_best_come_first_and_differ(search: str) -> None:
     translator = make_translator()
     # An end that is likely soon, so that there are many to choose from.
     translator.decoder.output.bias.data[END] += 8.0
-    for best in predict(translator, VOCABULARIES, TEXTS, beam_size=6, n_best=4, search=search):
+    for best in predict(translator, READER, TEXTS, beam_size=6, n_best=4, search=search):
         probabilities = [found.probability for found in best]
         assert probabilities == sorted(probabilities, reverse=True)
         assert all(0 <= probability <= 1 for probability in probabilities)
@@ -173,7 +176,7 @@ def test_best_come_first_and_differ(search: str) -> None:
 def test_length_penalty_ranks_by_the_mean() -> None:
     translator = make_translator()
     translator.decoder.output.bias.data[END] += 8.0
-    for best in predict(translator, VOCABULARIES, TEXTS, beam_size=6, n_best=4, length_penalty=1.0):
+    for best in predict(translator, READER, TEXTS, beam_size=6, n_best=4, length_penalty=1.0):
         means = [math.log(found.probability) / (len(found.tokens) + 1) for found in best if found.ended]
         assert len(means) > 1
         assert means == sorted(means, reverse=True)
@@ -181,29 +184,29 @@ def test_length_penalty_ranks_by_the_mean() -> None:
 
 def test_progress_counts_problems() -> None:
     done: list[int] = []
-    predict(make_translator(), VOCABULARIES, TEXTS + TEXTS[:2], beam_size=1, tick=done.append)
+    predict(make_translator(), READER, TEXTS + TEXTS[:2], beam_size=1, tick=done.append)
     assert sum(done) == len(TEXTS) + 2
 
 
 @pytest.mark.parametrize("training", [True, False])
 def test_dropout_rests_and_the_mode_is_given_back(training: bool) -> None:
     translator = make_translator(dropout=0.5).train(training)
-    first, second = (predict(translator, VOCABULARIES, TEXTS, beam_size=2) for _ in range(2))
+    first, second = (predict(translator, READER, TEXTS, beam_size=2) for _ in range(2))
     assert first == second
     assert translator.training == translator.encoder.training == training
 
 
 def test_unknown_words_and_empty_texts_are_read() -> None:
-    predictions = predict(make_translator(), VOCABULARIES, ["", "???", "ÿ 𝟛 zebra"], beam_size=2)
+    predictions = predict(make_translator(), READER, ["", "???", "ÿ 𝟛 zebra"], beam_size=2)
     assert all(len(best) == 1 for best in predictions)
-    assert predict(make_translator(), VOCABULARIES, [], beam_size=2) == []
+    assert predict(make_translator(), READER, [], beam_size=2) == []
 
 
 def test_wrong_arguments_are_named() -> None:
     with pytest.raises(ValueError, match="search: 'gramar'; choices: plain, grammar, execution"):
-        predict(make_translator(), VOCABULARIES, TEXTS, beam_size=1, search="gramar")
+        predict(make_translator(), READER, TEXTS, beam_size=1, search="gramar")
     with pytest.raises(ValueError, match="beam_size must be at least 1, not 0"):
-        predict(make_translator(), VOCABULARIES, TEXTS, beam_size=0)
+        predict(make_translator(), READER, TEXTS, beam_size=0)
 
 
 def test_text_of_a_prediction() -> None:

@@ -19,6 +19,7 @@ from myna.mathqa.batches import Example, batches_by_length, collate, encode, fol
 from myna.mathqa.language.numbers import find_numbers
 from myna.mathqa.language.program import join_tokens
 from myna.mathqa.problems import Problem, as_items, mask, mask_with_numbers, program_tokens, read_problems, split_path
+from myna.mathqa.readers import WordReader
 from myna.mathqa.vocabulary import END, PAD, SPECIAL_TOKENS, START, UNKNOWN, Vocabularies, Vocabulary
 
 
@@ -182,35 +183,35 @@ def test_program_tokens_needs_a_program(problem: Problem, reason: str) -> None:
 def test_encode() -> None:
     vocabularies = Vocabularies(Vocabulary(["add", "n0"]), Vocabulary(["add", "n0", "n1"]))
     problems = [Problem("ADD 1 apples", "add(n0,n5)|"), Problem("", "add(n1,n0)|")]
-    assert encode(problems, vocabularies) == [
-        Example((4, 5, UNKNOWN), (4, 5, UNKNOWN)),
-        Example((UNKNOWN,), (4, 6, 5)),
+    assert encode(problems, vocabularies, WordReader(vocabularies)) == [
+        Example(((4, 5, UNKNOWN),), (4, 5, UNKNOWN)),
+        Example(((UNKNOWN,),), (4, 6, 5)),
     ]
 
 
 def test_fold_adds_up_weights_in_order_of_appearance() -> None:
-    a, b, same_text = Example((4,), (5,)), Example((5,), (5,)), Example((4,), (6,))
+    a, b, same_text = Example(((4,),), (5,)), Example(((5,),), (5,)), Example(((4,),), (6,))
     folded = fold([b, a, same_text, a, b, a])
-    assert folded == [Example((5,), (5,), 2), Example((4,), (5,), 3), Example((4,), (6,), 1)]
-    assert fold([*folded, a]) == [Example((5,), (5,), 2), Example((4,), (5,), 4), Example((4,), (6,), 1)]
+    assert folded == [Example(((5,),), (5,), 2), Example(((4,),), (5,), 3), Example(((4,),), (6,), 1)]
+    assert fold([*folded, a]) == [Example(((5,),), (5,), 2), Example(((4,),), (5,), 4), Example(((4,),), (6,), 1)]
 
 
 def test_collate() -> None:
-    batch = collate([Example((7, 8, 9), (4,)), Example((6,), (4, 5), weight=3)])
-    assert batch.words.tolist() == [[7, 8, 9], [6, PAD, PAD]]
+    batch = collate([Example(((7, 8, 9), (4, 4)), (4,)), Example(((6,), (5,)), (4, 5), weight=3)])
+    assert [part.tolist() for part in batch.source] == [[[7, 8, 9], [6, PAD, PAD]], [[4, 4], [5, PAD]]]
     assert batch.lengths.tolist() == [3, 1]
     assert batch.inputs.tolist() == [[START, 4, PAD], [START, 4, 5]]
     assert batch.targets.tolist() == [[4, END, PAD], [4, 5, END]]
     assert batch.weights.tolist() == [1.0, 3.0]
-    assert {t.dtype for t in (batch.words, batch.lengths, batch.inputs, batch.targets)} == {torch.int64}
+    assert {t.dtype for t in (*batch.source, batch.lengths, batch.inputs, batch.targets)} == {torch.int64}
     moved = batch.to(torch.device("meta"))
-    assert {t.device.type for t in (moved.words, moved.inputs, moved.targets, moved.weights)} == {"meta"}
+    assert {t.device.type for t in (*moved.source, moved.inputs, moved.targets, moved.weights)} == {"meta"}
     assert moved.lengths.device.type == "cpu"
 
 
 def make_examples(n: int) -> list[Example]:
     rng = random.Random(0)
-    return [Example((4,) * rng.randint(1, 120), (4,) * rng.randint(3, 60)) for _ in range(n)]
+    return [Example(((4,) * rng.randint(1, 120),), (4,) * rng.randint(3, 60)) for _ in range(n)]
 
 
 @pytest.mark.parametrize(("n", "batch_size"), [(203, 16), (64, 16), (16, 16), (3, 16), (5, 1), (0, 4)])
@@ -240,7 +241,7 @@ def test_short_and_long_batches_come_in_a_mixed_order() -> None:
         groups = batches_by_length(examples, 16, seed=0, epoch=epoch)
         for half, sign in ((groups[:20], 1), (groups[20:], -1)):
             for index in itertools.chain.from_iterable(half):
-                leads["words"] += sign * len(examples[index].words) / 3200
+                leads["words"] += sign * len(examples[index].source[0]) / 3200
                 leads["tokens"] += sign * len(examples[index].tokens) / 3200
     # In the order of the splits one of the two would differ by half of its range, 60 or 28.
     assert abs(leads["words"]) < 12
@@ -248,7 +249,7 @@ def test_short_and_long_batches_come_in_a_mixed_order() -> None:
 
 
 def test_padding_ratio_counts_words_and_tokens_with_the_end() -> None:
-    examples = [Example((4,) * 4, (4,) * 3), Example((4,) * 2, (4,) * 1), Example((4,) * 2, (4,) * 1)]
+    examples = [Example(((4,) * 4,), (4,) * 3), Example(((4,) * 2,), (4,) * 1), Example(((4,) * 2,), (4,) * 1)]
     # 4 + 2 words and 4 + 2 tokens in 2 x (4 + 4) places.
     assert padding_ratio(examples, [[0, 1]]) == pytest.approx(1 - 12 / 16)
     assert padding_ratio(examples, [[1, 2], [0]]) == 0

@@ -104,7 +104,7 @@ def test_loss_is_finite_and_that_of_the_tokens_training_knows(learned: MathTask)
     task.translator.load_state_dict(learned.translator.state_dict())
     task.model.eval()
     total = n_tokens = 0.0
-    for example in encode(problems, task.vocabularies):
+    for example in encode(problems, task.vocabularies, task.reader):
         if UNKNOWN not in example.tokens:
             batch = collate([example])
             with torch.no_grad():
@@ -165,9 +165,10 @@ def test_word_dropout_hides_words_but_no_padding() -> None:
     batch = collate(task.examples * 20)
     torch.manual_seed(0)
     dropped = task._drop_words(batch)
-    changed = dropped.words != batch.words
-    assert (dropped.words[changed] == UNKNOWN).all()
-    assert torch.equal(dropped.words == PAD, batch.words == PAD)
+    [after], [before] = dropped.source, batch.source
+    changed = after != before
+    assert (after[changed] == UNKNOWN).all()
+    assert torch.equal(after == PAD, before == PAD)
     assert changed.sum().item() / batch.lengths.sum().item() == pytest.approx(0.25, abs=0.02)
     assert torch.equal(dropped.inputs, batch.inputs)
     assert torch.equal(dropped.targets, batch.targets)
@@ -180,8 +181,8 @@ def test_model_folder_gives_back_the_model(learned: MathTask, tmp_path: Path) ->
     assert not model.translator.training
     texts = [problem.text for problem in learned.validation]
     settings = {"beam_size": 3, "n_best": 3, "search": "execution"}
-    expected = predict(learned.translator, learned.vocabularies, texts, **settings)
-    assert predict(model.translator, model.vocabularies, texts, **settings) == expected
+    expected = predict(learned.translator, learned.reader, texts, **settings)
+    assert predict(model.translator, model.reader, texts, **settings) == expected
     assert len({best[0].text for best in expected if best}) > 1
 
 

@@ -345,7 +345,7 @@ def start_accelerator(precision: str) -> Accelerator:
     # Accelerate keeps one state a process, and would refuse a second training of another precision.
     AcceleratorState._reset_state()
     if precision == "bf16" and _emulates_bf16():
-        # Products in emulated bf16 took sixty times as long as in single precision.
+        # Products in emulated bf16 took sixty times as long as in single precision, and torch has no LSTM in it.
         console.print("training.precision: this processor has no bf16; training in single precision")
         precision = "no"
     try:

@@ -11,11 +11,13 @@ import torch
 from torch import Tensor
 
 from myna.errors import UserError
+from myna.mathqa.batches import collate_sources
 from myna.mathqa.language.score import judge
 from myna.mathqa.prediction import predict
 from myna.mathqa.problems import Problem, mask
+from myna.mathqa.readers import NeighbourReader
 from myna.mathqa.task import MathModel
-from myna.mathqa.vocabulary import END, START, UNKNOWN
+from myna.mathqa.vocabulary import END, SPECIAL_TOKENS, START, UNKNOWN
 
 ORDERS = ("attention", "random", "reversed")
 """In which words are hidden: those attended to most first, any, those attended to least first."""
@@ -27,7 +29,7 @@ class AttentionMap:
     """How the prediction of each token spreads over the words of a problem.
 
     Attributes:
-        words: S, of the problem, numbers masked.
+        words: S, of the problem, numbers masked; then the tokens of the neighbours' programs, where a model sees them.
         tokens: T, of the program, its end included.
         weights: (T, S), each row sums to 1.
     """
@@ -45,13 +47,17 @@ def map_attention(model: MathModel, text: str, tokens: Sequence[str]) -> Attenti
         UserError: the model has no attention whose weights can be had.
     """
     words = mask(text).split() or [""]
+    source = model.reader(words)
     inputs = [START, *model.vocabularies.tokens.ids(tokens)]
     translator = model.translator.eval()
-    state, memory = translator.start(*_as_batch([model.vocabularies.word_ids(words)]))
+    state, memory = translator.start(*collate_sources([source]))
     try:
         weights = translator.decoder.attention_weights(torch.tensor([inputs]), state, memory)[0]
     except ValueError:
         raise UserError(f"{model.config.model.type}: has no attention to look at, or feeds it back") from None
+    if isinstance(model.reader, NeighbourReader):
+        # Behind the words stand the tokens of the neighbours' programs.
+        words = [*words, *(model.vocabularies.tokens.tokens[token_id] for token_id in source[1])]
     return AttentionMap(words, [*tokens, model.vocabularies.tokens.tokens[END]], weights)
 
 
@@ -99,7 +105,8 @@ def delete_words(
     """Hide the words of problems little by little, and see how soon the model loses faith in its program.
 
     If attention shows what the model needs, hiding the words attended to most hurts sooner than hiding any words, and
-    hiding those attended to least hurts later. A hidden word is read as unknown.
+    hiding those attended to least hurts later. A hidden word is read as unknown, by
+    the look-up of neighbours too.
     Source: the deletion test of Petsiuk et al. 2018, arXiv 1806.07421, on words instead of pixels.
 
     Args:
@@ -116,7 +123,8 @@ def delete_words(
     rng = np.random.default_rng(seed)
     curves = {order: np.zeros(n_steps + 1) for order in ORDERS}
     for text, program in zip(texts, programs, strict=True):
-        attention = map_attention(model, text, program).weights.mean(0).numpy()  # (S)
+        n_words = len(mask(text).split() or [""])
+        attention = map_attention(model, text, program).weights[:, :n_words].mean(0).numpy()  # (S)
         by_attention = np.argsort(-attention, kind="stable")
         orders = (by_attention, rng.permutation(len(attention)), by_attention[::-1])
         for name, order in zip(ORDERS, orders, strict=True):
@@ -135,20 +143,16 @@ def _delete(
     model: MathModel, text: str, program: Sequence[str], order: np.ndarray[Any, Any], n_steps: int
 ) -> np.ndarray[Any, Any]:
     """Return the mean log-probability of a token of a program as more and more words are hidden, (n_steps + 1)."""
-    ids = model.vocabularies.word_ids(mask(text).split())
-    rows = []
+    words = mask(text).split() or [""]
+    sources = []
     for step in range(n_steps + 1):
-        hidden = set(order[: round(len(ids) * step / n_steps)].tolist())
-        rows.append([UNKNOWN if position in hidden else word_id for position, word_id in enumerate(ids)])
+        hidden = set(order[: round(len(words) * step / n_steps)].tolist())
+        unknown = SPECIAL_TOKENS[UNKNOWN]
+        sources.append(model.reader([unknown if place in hidden else word for place, word in enumerate(words)]))
     translator = model.translator.eval()
-    state, memory = translator.start(*_as_batch(rows))
+    state, memory = translator.start(*collate_sources(sources))
     targets = torch.tensor([*model.vocabularies.tokens.ids(program), END])  # (T)
-    inputs = torch.tensor([START, *targets[:-1].tolist()]).expand(len(rows), -1)  # (n_steps + 1, T)
+    inputs = torch.tensor([START, *targets[:-1].tolist()]).expand(len(sources), -1)  # (n_steps + 1, T)
     log_probabilities = translator.decoder(inputs, state, memory)[0].float().log_softmax(-1)  # (n_steps + 1, T, V)
-    chosen = log_probabilities.gather(2, targets.expand(len(rows), -1).unsqueeze(2)).squeeze(2)  # (n_steps + 1, T)
+    chosen = log_probabilities.gather(2, targets.expand(len(sources), -1).unsqueeze(2)).squeeze(2)  # (n_steps + 1, T)
     return chosen.mean(1).double().numpy()  # type: ignore[no-any-return]
-
-
-def _as_batch(rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-    """Return word ids of equally long problems, (N, S), and their lengths."""
-    return torch.tensor([list(row) for row in rows]), torch.tensor([len(row) for row in rows])

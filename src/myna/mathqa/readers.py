@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from myna.mathqa.baselines import Neighbour, NeighbourIndex
 from myna.mathqa.language.program import parse
-from myna.mathqa.vocabulary import END, Vocabularies
+from myna.mathqa.vocabulary import END, SPECIAL_TOKENS, UNKNOWN, Vocabularies
 
 Source = tuple[tuple[int, ...], ...]
 """What an encoder reads of a problem: first the ids of its words, then whatever else it asks for, as whole numbers."""
@@ -55,14 +55,24 @@ class PieceReader:
     def __init__(self, vocabularies: Vocabularies, tokenizer: Any, numbers: str) -> None:
         self.vocabularies = vocabularies
         self._tokenizer = tokenizer
-        self._number = tokenizer.mask_token if numbers == "mask" else None
+        self._numbers = numbers
 
     def __call__(self, words: Sequence[str]) -> Source:
         """Return (word ids, piece ids, places): to which word each piece belongs, counted from 1; 0 to none."""
-        shown = [self._number if self._number and _NUMBER.fullmatch(word) else word for word in words] or [""]
-        cut = self._tokenizer(shown, is_split_into_words=True, truncation=True, max_length=self.longest)
+        cut = self._tokenizer(
+            [self._show(word) for word in words] or [""],
+            is_split_into_words=True,
+            truncation=True,
+            max_length=self.longest,
+        )
         places = tuple(0 if place is None else place + 1 for place in cut.word_ids())
         return self.vocabularies.word_ids(words), tuple(cut["input_ids"]), places
+
+    def _show(self, word: str) -> str:
+        """Return what BERT reads for a word."""
+        if word == SPECIAL_TOKENS[UNKNOWN]:
+            return str(self._tokenizer.unk_token)
+        return str(self._tokenizer.mask_token) if self._numbers == "mask" and _NUMBER.fullmatch(word) else word
 
 
 class NeighbourReader:
