@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -101,6 +101,21 @@ def _run(label: str, exact_match: float) -> dict[str, Any]:
     }
 
 
+def make_comparisons(
+    pairs: Sequence[tuple[Any, Any, float]], what: str = "models", **more: Any
+) -> list[dict[str, Any]]:
+    """Paired tests of both measures, each of the difference given; p is 0.001 from 5 points on, else 0.4."""
+    return [
+        {"what": what, "split": "test", "measure": measure, "search": "plain", "beam_size": 10, "a": a, "b": b,
+         "n": 1000, "n_seeds": 1, "difference": difference, "low": difference - 0.02, "high": difference + 0.02,
+         "p": p, "p_holm": min(1.0, 2 * p)}
+        | more
+        for measure in ("exact_match", "execution_accuracy")
+        for a, b, difference in pairs
+        for p in [0.001 if abs(difference) >= 0.05 else 0.4]
+    ]  # fmt: skip
+
+
 def _make_results() -> dict[str, Any]:
     scores = {
         "dev": [_score(None, 0.7, problems_per_second=None)],
@@ -124,6 +139,14 @@ def _make_results() -> dict[str, Any]:
         },
         "runs": [_run("lstm_lstm", 0.4), _run("lstm_lstm_attn", 0.5)],
         "baselines": [{"name": "look-up", "label": "look-up baseline", "scores": scores}],
+        "comparisons": [
+            *make_comparisons([("lstm_lstm", "lstm_lstm_attn", -0.1)]),
+            *(
+                comparison
+                for subset, gain in {"": -0.3, "novel": 0.1, "far": 0.0}.items()
+                for comparison in make_comparisons([("lstm_lstm", "look-up", gain)], "baselines", subset=subset)
+            ),
+        ],
     }
 
 

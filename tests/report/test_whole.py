@@ -161,3 +161,24 @@ def test_a_single_study_is_the_special_case(small_study: Callable[[], Results], 
     report = build_report([small_study()])
     assert [chapter.title for chapter in report.chapters] == [""]
     assert report.title == "A small study"
+
+
+def test_published_figures_stand_once(small_study: Callable[[], Results], undrawn: None) -> None:
+    ids = [section.section_id for section in build_report([small_study(), small_study() | {"name": "other"}]).sections]
+    assert [each for each in ids if each.endswith("published")] == ["math-published"]
+
+
+def test_what_is_told_of_the_runs_of_a_larger_study_is_not_told_again(
+    small_study: Callable[[], Results], undrawn: None
+) -> None:
+    part = small_study() | {"name": "part", "title": "A part"}
+    part["runs"] = part["runs"][:1]
+    sections = {section.section_id: section for section in build_report([part, small_study()]).sections}
+    assert {"small-curves", "small-settings", "small-mistakes", "part-scores", "part-cost"} <= set(sections)
+    assert not {"part-curves", "part-settings", "part-mistakes", "part-observations"} & set(sections)
+    assert "“A small study”" in str(sections["part-elsewhere"])
+    assert "Learning curves" in str(sections["part-elsewhere"])
+    part["runs"][0]["name"] = "another"
+    ids = [section.section_id for section in build_report([part, small_study()]).sections]
+    assert "part-curves" in ids
+    assert "part-elsewhere" not in ids

@@ -8,8 +8,8 @@ from typing import Any
 
 from myna.errors import UserError
 from myna.files import read_json
-from myna.report.birds.tables import judge
 from myna.report.results import as_mappings, as_number, curve_of
+from myna.report.significance import judge, say_p
 from myna.studies.collection import describe_run, find, measure_command, read_kind
 from myna.studies.statistics import paired_difference
 
@@ -182,12 +182,11 @@ def _judge(kind: str, items: Sequence[Any]) -> dict[str, list[bool]]:
 def _say(test: Mapping[str, Any], a: str, b: str) -> str:
     """Say what a paired test found, no stronger than it is."""
     points, low, high = (round(100 * test[key], 1) + 0.0 for key in ("difference", "low", "high"))
-    p = "p < 0.001" if test["p"] < 0.001 else f"p = {test['p']:.3f}"
     side = f"{abs(points):.1f} points {'above' if points > 0 else 'below'}" if points else "level with"
     measure = test["measure"].replace("_", " ")
     return (
-        f"On {test['what']}, {b} is {side} {a} in {measure}: {judge(test['p'])} ({p}, paired over {test['n']:,}"
-        f" examples; 95 % interval {low:+.1f} to {high:+.1f})."
+        f"On {test['what']}, {b} is {side} {a} in {measure}: {judge(test['p'])} ({say_p(test['p'])}, paired over"
+        f" {test['n']:,} examples; 95 % interval {low:+.1f} to {high:+.1f})."
     )
 
 

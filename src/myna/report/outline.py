@@ -16,8 +16,10 @@ from myna.report.scope import scope, scope_block
 SECTIONS: dict[str, tuple[Callable[[Results], Section | None], ...]] = {"math": MATH_SECTIONS, "birds": BIRDS_SECTIONS}
 SUMMARY, REPRODUCTION = "summary", "reproduce"
 """Ids of the sections that stand first and last in a report, whatever it is made from."""
-SHARED = ("data", "metrics")
+SHARED = ("data", "metrics", "published")
 """Ids of the sections that studies of one half may have in common."""
+OF_RUNS = ("curves", "comparisons", "settings", "mistakes", "attention", "observations")
+"""Ids of the sections on runs as such, which a study that is made of some of another's runs need not tell again."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class Story:
     def kind(self) -> str:
         """Return the half that it belongs to."""
         return kind_of(self.results)
+
+    @property
+    def run_names(self) -> set[str]:
+        """Return the names of its runs."""
+        return {as_text(run.get("name")) for run in runs_of(self.results)}
 
     @property
     def title(self) -> str:
@@ -128,10 +135,22 @@ def _build_part(stories: Sequence[Story], kind: str, half: Half) -> list[Chapter
         common = tuple(scope(section, f"{kind}-") for section in shared.values())
         chapters.append(Chapter(f"part-{kind}", "What its studies share", half.part, common))
     for story in own:
-        told = {*shared, SUMMARY, REPRODUCTION}
-        sections = tuple(scope(each, story.prefix) for key, each in story.sections.items() if key not in told)
-        chapters.append(Chapter(f"{story.prefix}study", story.title, half.part, sections))
+        whole = next((other for other in own if set() < story.run_names < other.run_names), None)
+        told = {*shared, SUMMARY, REPRODUCTION, *(OF_RUNS if whole else ())}
+        sections = [each for key, each in story.sections.items() if key not in told]
+        sections += _refer(story, whole) if whole else []
+        scoped = tuple(scope(each, story.prefix) for each in sections)
+        chapters.append(Chapter(f"{story.prefix}study", story.title, half.part, scoped))
     return chapters
+
+
+def _refer(story: Story, whole: Story) -> list[Section]:
+    """Say where more is told of the runs of a study that are another's too."""
+    titles = [story.sections[key].title for key in OF_RUNS if key in story.sections]
+    if not titles:
+        return []
+    text = f"These runs belong to the study “{whole.title}” too; there stand: {', '.join(titles)}."
+    return [Section("elsewhere", "More on these runs", (Paragraph(text),))]
 
 
 def _find_shared(stories: Sequence[Story]) -> dict[str, Section]:

@@ -8,7 +8,6 @@ from myna.report.birds.measures import Confusion
 from myna.report.birds.published import PUBLISHED
 from myna.report.birds.tables import (
     configs_of,
-    judge,
     make_class_table,
     make_comparison_table,
     make_confidence_table,
@@ -99,11 +98,6 @@ def test_comparison_table_says_it_in_words(results: Results) -> None:
     assert texts(list(first.cells)) == ["gn", "bn", "test", "3", "+2.1", "0.012", "0.250", "not more than noise"]
     assert first.cells[4].note == "+0.0 to +5.0"
     assert texts(list(second.cells))[4:] == ["-10.0", "< 0.001", "0.002", "more than noise"]
-
-
-@pytest.mark.parametrize(("p", "words"), [(None, ""), (0.049, "more than noise"), (0.05, "not more than noise")])
-def test_judge(p: float | None, words: str) -> None:
-    assert judge(p) == words
 
 
 def test_class_table_begins_with_the_hardest() -> None:

@@ -36,7 +36,8 @@ def scores(results: Results, split: str = "test") -> Table:
 
 def test_score_table_has_a_row_for_each_search_and_baseline_and_published_model(results: Results) -> None:
     table = scores(results)
-    n_published = sum(each.is_as_assigned for each in PUBLISHED)
+    # The small study has no BERT.
+    n_published = sum(each.is_as_assigned and not each.model.startswith("bert") for each in PUBLISHED)
     kinds = [row.kind for row in table.rows]
     assert kinds[:7] == ["run"] * 6 + ["baseline"]
     assert len(kinds) == 7 + n_published
@@ -52,7 +53,7 @@ def test_score_table_values(results: Results) -> None:
     assert texts(column(table, "Raw EM"))[0] == "20.0"
     assert texts(column(table, "Exec", "Novel"))[0] == "20.0"
     assert table.groups == [
-        ("", 2),
+        ("", 3),
         ("All, n = 1,000", 4),
         ("Seen, n = 700", 2),
         ("Novel, n = 300", 2),

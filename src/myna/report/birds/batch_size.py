@@ -9,11 +9,8 @@ from myna.report.birds.measures import Variant, batch_sizes_of, epochs_of, find_
 from myna.report.birds.published import IMAGENET_ERRORS
 from myna.report.document import Column, Notes, Row, Table, number_cell, percent_cell, text_cell
 from myna.report.results import Results, as_number, as_text, in_percent
+from myna.report.seeds import Change, measure_change, say_interval
 from myna.report.tables import finish, minutes_cell
-from myna.studies.statistics import seed_interval
-
-Change = tuple[float, float | None, float | None]
-"""Of accuracy from the smallest to the largest batch, in points: mean over seeds, and its interval."""
 
 
 def make_batch_table(results: Results) -> Table | None:
@@ -55,7 +52,7 @@ def describe_batch_sizes(results: Results) -> Notes | None:
         before, after = (in_percent(each.value(split, "accuracy") or 0.0) for each in (variants[0], variants[-1]))
         sentences.append(
             f"From batch {variants[0].batch_size} to {variants[-1].batch_size} the {split} accuracy of {norm} changes"
-            f" by {change[0]:+.1f} points{_say_interval(change)}, from {before:.1f} to {after:.1f}."
+            f" by {change[0]:+.1f} points{say_interval(change)}, from {before:.1f} to {after:.1f}."
         )
     if len(changes) > 1:
         sentences.append(_compare_changes(changes))
@@ -75,16 +72,11 @@ def _measure_change(small: Variant, large: Variant, split: str) -> Change | None
         for run in each.runs:
             if (value := as_number(score_of(run, split).get("accuracy"))) is not None:
                 known[as_text(run.get("seed"))] = value
-    differences = [100 * (by_seed[1][seed] - value) for seed, value in by_seed[0].items() if seed in by_seed[1]]
-    if differences:
-        return seed_interval(differences)
+    change = measure_change(*by_seed)
+    if change is not None:
+        return change
     before, after = (each.value(split, "accuracy") for each in (small, large))
     return None if before is None or after is None else (100 * (after - before), None, None)
-
-
-def _say_interval(change: Change) -> str:
-    _, low, high = change
-    return "" if low is None or high is None else f" (95 % interval over seeds {low:+.1f} to {high:+.1f})"
 
 
 def _compare_changes(changes: dict[str, Change]) -> str:

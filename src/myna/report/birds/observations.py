@@ -16,7 +16,6 @@ from myna.report.birds.measures import (
     variants_of,
 )
 from myna.report.birds.published import PUBLISHED
-from myna.report.birds.tables import SIGNIFICANT, judge
 from myna.report.document import Notes
 from myna.report.results import (
     Results,
@@ -28,6 +27,7 @@ from myna.report.results import (
     in_percent,
     join_words,
 )
+from myna.report.significance import SIGNIFICANT, judge, say_p
 
 _N_PAIRS = 3
 _LEVEL_GAIN = 0.5
@@ -107,7 +107,7 @@ def _compare_with_next(results: Results, best: Variant, split: str) -> list[str]
     p = _find_p(results, best.title, second.title)
     if p is None:
         return [f"{sentence}."]
-    return [f"{sentence}; paired over photos, {judge(p)} (adjusted p {'< 0.001' if p < 0.001 else f'= {p:.3f}'})."]
+    return [f"{sentence}; paired over photos, {judge(p)} (adjusted {say_p(p)})."]
 
 
 def _find_p(results: Results, a: str, b: str) -> float | None:

@@ -28,10 +28,10 @@ from myna.report.results import (
     as_number,
     as_text,
     curve_of,
-    in_percent,
     interval,
     titled_runs,
 )
+from myna.report.significance import SIGNIFICANT, TEST_COLUMNS, cells_of
 from myna.report.tables import (
     MARKS_CAPTION,
     Config,
@@ -64,8 +64,6 @@ FACT_TITLES = {
     "all": "Everything below",
 }
 """Names of what the audit counts."""
-SIGNIFICANT = 0.05
-"""The chance of any false alarm among all comparisons that is put up with."""
 _N_MISTAKES = 12
 _CURVES = {
     "Training loss": ("train", "loss"),
@@ -189,19 +187,12 @@ def make_comparison_table(results: Results) -> Table | None:
         Column("First", is_number=False),
         Column("Second", is_number=False),
         Column("Split", is_number=False),
-        Column("Seeds"),
-        Column("First less second"),
-        Column("p"),
-        Column("p, adjusted"),
-        Column("In words", is_number=False),
+        *TEST_COLUMNS,
     )
     rows = []
     for each in as_mappings(results.get("comparisons")):
-        p, p_holm = as_number(each.get("p")), as_number(each.get("p_holm"))
         names = [text_cell(as_text(each.get(key))) for key in ("a", "b", "split")]
-        seeds, difference = number_cell(as_number(each.get("n_seeds"))), _difference_cell(each)
-        verdict = text_cell(judge(p_holm if p_holm is not None else p))
-        rows.append(Row((*names, seeds, difference, _p_cell(p), _p_cell(p_holm), verdict)))
+        rows.append(Row((*names, *cells_of(each))))
     if not rows:
         return None
     caption = (
@@ -211,11 +202,6 @@ def make_comparison_table(results: Results) -> Table | None:
         " photos for these very trainings; what other seeds do is seen in the intervals over seeds."
     )
     return finish(Table("comparison-table", "Paired comparisons", caption, columns, tuple(rows)))
-
-
-def judge(p: float | None) -> str:
-    """Return what a p says, in words."""
-    return "" if p is None else "more than noise" if p < SIGNIFICANT else "not more than noise"
 
 
 def make_class_table(score: Score, title: str) -> Table | None:
@@ -356,24 +342,6 @@ def _published_row(published: Published) -> Row:
     by_measure = {"accuracy": published.accuracy, "micro_f1": published.accuracy, "macro_f1": published.macro_f1}
     cells = [percent_cell(by_measure[measure].get(split)) for split in SPLITS for measure in SHARES]
     return Row((text_cell(published.norm, published.note), Cell(NOTHING), *cells), "published")
-
-
-def _difference_cell(comparison: Score) -> Cell:
-    """Return a difference of accuracy in points, with its sign and interval."""
-    difference, low, high = (as_number(comparison.get(key)) for key in ("difference", "low", "high"))
-    if difference is None:
-        return Cell(NOTHING)
-    note = "" if low is None or high is None else f"{_signed(low)} to {_signed(high)}"
-    return Cell(_signed(difference), in_percent(difference), note)
-
-
-def _signed(share: float) -> str:
-    """Return a share in percent with its sign; what is shown as 0 is never below it."""
-    return f"{in_percent(share) + 0.0:+.1f}"
-
-
-def _p_cell(p: float | None) -> Cell:
-    return Cell(NOTHING) if p is None else Cell("< 0.001" if p < 0.001 else f"{p:.3f}", p)
 
 
 def _exact_percent(share: float) -> Cell:

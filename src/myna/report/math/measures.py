@@ -55,6 +55,11 @@ class Line:
         beam = f"beam {beam_size:.0f}" if beam_size is not None else ""
         return ", ".join(filter(None, (SEARCHES.get(name, name), beam)))
 
+    @property
+    def n_seeds(self) -> int | None:
+        """How many trainings it is the mean of; None for what was not trained by us."""
+        return int(as_number(self.score.get("n_seeds")) or 1) if self.kind == "run" else None
+
     def share(self, measure: str, subset: str = "") -> float | None:
         """Return a measure, of the whole split or of a subset."""
         return share(self.score, measure, subset)
@@ -63,6 +68,13 @@ class Line:
 def scores_of(entry: Mapping[str, Any], split: str) -> list[Score]:
     """Return the scores of a run or baseline on a split, one for each way of searching."""
     return as_mappings(as_mapping(entry.get("scores")).get(split))
+
+
+def main_score(entry: Mapping[str, Any], split: str) -> Score:
+    """Return the score that the assignment asks for, plain search at beam 10; where there is none, the first."""
+    scores = scores_of(entry, split)
+    asked = (score for score in scores if (score.get("beam_size"), score.get("search")) == (10, "plain"))
+    return next(asked, scores[0] if scores else {})
 
 
 def lines_of(results: Results, split: str) -> list[Line]:

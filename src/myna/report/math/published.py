@@ -43,6 +43,11 @@ class Published:
         return "reference" if self.source == _JOEY else "published"
 
     @property
+    def owner(self) -> str:
+        """Who reports it, short enough for the end of a line."""
+        return self.source.partition("/")[0].partition(",")[0]
+
+    @property
     def is_as_assigned(self) -> bool:
         """Whether nothing stated differs from the main comparison: test, teacher forcing 0.6, beam 10."""
         return self.is_test and self.teacher_forcing in (None, 0.6) and self.beam_size in (None, 10)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from myna.report.document import Block, Missing, Notes, Section, Terms
 from myna.report.math.attention import missing_attention, show_attention
+from myna.report.math.beam_size import describe_beams, draw_beam_figure, make_beam_table, make_beam_test_table
+from myna.report.math.comparisons import describe_gains, describe_models, make_baseline_table, make_model_table
 from myna.report.math.figures import draw_dev_figure, draw_loss_figure, draw_subset_figure
 from myna.report.math.measures import SPLITS, SUBSETS, lines_of, scores_of
 from myna.report.math.mistakes import (
@@ -17,6 +19,7 @@ from myna.report.math.mistakes import (
     mistakes_of,
 )
 from myna.report.math.observations import describe_details, describe_standing, find_main_split
+from myna.report.math.seeds import over_seeds
 from myna.report.math.tables import (
     FACT_TITLES,
     make_cost_table,
@@ -24,12 +27,15 @@ from myna.report.math.tables import (
     make_failure_table,
     make_published_table,
     make_score_table,
+    make_seed_table,
 )
+from myna.report.math.teacher_forcing import describe_ratios, draw_ratio_figure, make_ratio_table
 from myna.report.results import (
     Results,
     as_mapping,
     as_text,
     baselines_of,
+    compare_command,
     measure_command,
     runs_of,
     study_command,
@@ -65,12 +71,22 @@ _TERMS = (
         "Plain beam search; with the grammar, only tokens that can follow; with execution guidance too, no program that"
         " fails to run.",
     ),
-    ("95 % interval", "From the bootstrap over problems: the error of sampling the problems, not that of the seed."),
+    (
+        "95 % interval",
+        "With several seeds, of their mean (Student's t): what other seeds would do. With one, from the bootstrap over"
+        " problems: what other problems would do.",
+    ),
+    (
+        "Paired test",
+        "Whether two systems are right equally often, from the problems that one alone gets right.",
+    ),
 )
 
 
 def _build_summary(results: Results) -> Section:
-    sentences = tuple(describe_standing(results))
+    # Of the studies of one effect the first sentence tells most.
+    effects = [notes.sentences[0] for describe in (describe_ratios, describe_beams) if (notes := describe(results))]
+    sentences = (*describe_standing(over_seeds(results)), *effects)
     missing = Missing("the scores of the trained models", study_command(results))
     return Section("summary", "In short", (Notes("", sentences),) if sentences else (missing,))
 
@@ -84,35 +100,65 @@ def _build_metrics(results: Results) -> Section:
 
 
 def _build_curves(results: Results) -> Section:
-    blocks = [draw_loss_figure(results), draw_dev_figure(results), make_curve_table(results)]
+    mean = over_seeds(results)
+    blocks = [draw_loss_figure(mean), draw_dev_figure(mean), make_curve_table(mean)]
     return build_curves(results, blocks, "2.3.1")
 
 
 def _build_scores(results: Results) -> Section:
-    tables: list[Block | None] = [make_score_table(results, split) for split in SPLITS]
-    published = None if results.get("is_generated") else make_published_table()
-    figure = draw_subset_figure(results, find_main_split(results))
+    mean = over_seeds(results)
+    tables: list[Block | None] = [make_score_table(mean, split) for split in SPLITS]
+    figure = draw_subset_figure(mean, find_main_split(mean))
     missing = [*no_runs(results), *_missing_scores(results)]
-    return collect("scores", "Scores", [tables[0], figure, *tables[1:], published], missing, "2.3.1")
+    return collect("scores", "Scores", [tables[0], figure, *tables[1:], make_seed_table(results)], missing, "2.3.1")
+
+
+def _build_published(results: Results) -> Section | None:
+    return None if results.get("is_generated") else Section("published", "Published figures", (make_published_table(),))
+
+
+def _build_comparisons(results: Results) -> Section | None:
+    blocks: list[Block | None] = [
+        describe_models(results),
+        make_model_table(results),
+        describe_gains(results),
+        make_baseline_table(results),
+    ]
+    if not any(blocks) and (len(runs_of(results)) < 2 or not lines_of(results, find_main_split(results))):
+        return None
+    missing = [] if any(blocks) else [Missing("the paired comparisons", compare_command(results))]
+    return collect("comparisons", "Comparisons", blocks, missing, "2.3.1")
+
+
+def _build_teacher_forcing(results: Results) -> Section | None:
+    table = make_ratio_table(results)
+    blocks: list[Block | None] = [describe_ratios(results), table, draw_ratio_figure(results)]
+    return collect("teacher-forcing", "Teacher forcing", blocks, [], "2.3.2") if table else None
+
+
+def _build_beam_sizes(results: Results) -> Section | None:
+    table = make_beam_table(results)
+    blocks = [describe_beams(results), table, draw_beam_figure(results), make_beam_test_table(results)]
+    return collect("beam-size", "Beam size", blocks, [], "2.3.3") if table else None
 
 
 def _build_settings(results: Results) -> Section:
-    configs = [(title, as_mapping(run.get("config"))) for run, title in titled_runs(results)]
+    configs = [(title, as_mapping(run.get("config"))) for run, title in titled_runs(over_seeds(results))]
     return build_settings(results, [(title, config) for title, config in configs if config], "2.3.1")
 
 
 def _build_failures(results: Results) -> Section | None:
-    table = make_failure_table(results, find_main_split(results))
+    table = make_failure_table(over_seeds(results), find_main_split(results))
     return Section("failures", "Programs that fail", (table,)) if table else None
 
 
 def _build_observations(results: Results) -> Section | None:
-    notes = describe_details(results)
+    notes = describe_details(over_seeds(results))
     return Section("observations", "Observations", tuple(notes), "2.3.1") if notes else None
 
 
 def _build_cost(results: Results) -> Section | None:
-    table = make_cost_table(results, find_main_split(results))
+    table = make_cost_table(over_seeds(results), find_main_split(results))
     return Section("cost", "Cost", (table,)) if table else None
 
 
@@ -143,10 +189,10 @@ def _build_mistakes(results: Results) -> Section | None:
     split = find_main_split(results)
     if not runs_of(results):
         return None
-    found = mistakes_of(results, split)
+    found = mistakes_of(over_seeds(results), split)
     missing = [
         Missing(f"the kinds of mistakes of {title}", study_command(results))
-        for _, title in titled_runs(results)
+        for _, title in titled_runs(over_seeds(results))
         if title not in found
     ]
     blocks: list[Block | None] = [
@@ -169,12 +215,16 @@ SECTIONS: tuple[Callable[[Results], Section | None], ...] = (
     _build_metrics,
     _build_curves,
     _build_scores,
+    _build_comparisons,
+    _build_teacher_forcing,
+    _build_beam_sizes,
     _build_settings,
     _build_failures,
     _build_mistakes,
     _build_attention,
     _build_observations,
     _build_cost,
+    _build_published,
     build_reproduction,
 )
 """A builder that has nothing to say returns None."""

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 from myna.report.document import NOTHING, Cell, Column, Row, Table, number_cell, percent_cell, text_cell
-from myna.report.math.measures import SUBSETS, Line, failures_of, lines_of
+from myna.report.math.measures import SPLITS, SUBSETS, Line, failures_of, lines_of, main_score
 from myna.report.math.published import NEIGHBOURS, PUBLISHED, REFERENCE_SPEEDS, Published
-from myna.report.results import Results, as_mapping, as_number, curve_of, interval, titled_runs
+from myna.report.results import Results, as_mapping, as_number, as_text, curve_of, interval, runs_of, titled_runs
 from myna.report.tables import MARKS_CAPTION, finish, loss_cell, make_point_table, minutes_cell, rate_cell
 
 _ALL_MEASURES = {
@@ -17,6 +17,11 @@ _ALL_MEASURES = {
     "execution_accuracy": "Exec",
     "token_match": "Token",
 }
+_SEED_MEASURES = {"exact_match": "EM", "execution_accuracy": "Exec", "token_match": "Token"}
+INTERVALS = (
+    "a mean over seeds with its 95 % interval over seeds (Student's t), or with one seed the 95 % bootstrap interval"
+    " over problems."
+)
 _SUBSET_MEASURES = {"exact_match": "EM", "execution_accuracy": "Exec"}
 FACT_TITLES = {
     "distinct_training_texts": "Distinct masked training texts",
@@ -58,15 +63,16 @@ def make_score_table(results: Results, split: str) -> Table | None:
     lines = lines_of(results, split)
     if not lines:
         return None
-    published = [] if split != "test" or results.get("is_generated") else [p for p in PUBLISHED if p.is_as_assigned]
+    published = [] if split != "test" or results.get("is_generated") else _published_beside(results)
     columns = [
         Column("System", is_number=False),
+        Column("Seeds"),
         Column("Search", is_number=False),
         *(Column(title, _group_title(lines, ""), best="high") for title in _ALL_MEASURES.values()),
         *(Column(title, _group_title(lines, s), best="high") for s in SUBSETS for title in _SUBSET_MEASURES.values()),
     ]
     rows = [_score_row(line) for line in lines] + [_score_row(each.line, each.source) for each in published]
-    caption = "Percent; small figures are 95 % bootstrap intervals. " + MARKS_CAPTION
+    caption = f"Percent; {INTERVALS} {MARKS_CAPTION}"
     if published:
         caption += (
             " Published rows: teacher forcing 0.6 and beam 10, or not stated; exact match and execution accuracy"
@@ -90,7 +96,7 @@ def make_published_table() -> Table:
         "Percent. The rows marked MathQA are on the full data set under other splits: neighbours, not the same measure."
     )
     rows = [_published_row(each) for each in (*PUBLISHED, *NEIGHBOURS)]
-    return Table("published", "All published figures", caption, columns, tuple(rows), is_folded=True)
+    return Table("published-table", "All published figures", caption, columns, tuple(rows), is_folded=True)
 
 
 def make_failure_table(results: Results, split: str) -> Table | None:
@@ -138,7 +144,7 @@ def make_cost_table(results: Results, split: str) -> Table | None:
             speed = as_number(line.score.get("problems_per_second")) if line else None
             kind = line.kind if line else "run"
             rows.append(
-                Row((text_cell(title), text_cell(line.search if line else ""), *costs, _speed_cell(speed)), kind)
+                Row((text_cell(title), text_cell(line.search if line else ""), *costs, speed_cell(speed)), kind)
             )
     if all(cell.value is None for row in rows for cell in row.cells[2:]):
         return None
@@ -146,9 +152,10 @@ def make_cost_table(results: Results, split: str) -> Table | None:
     for other in (speed for speed in REFERENCE_SPEEDS if speed.beam_size in beam_sizes):
         cells = text_cell(other.source, other.note), text_cell(f"beam {other.beam_size}")
         costs = number_cell(other.n_parameters), Cell(NOTHING)
-        rows.append(Row((*cells, *costs, _speed_cell(other.problems_per_second)), "reference"))
+        rows.append(Row((*cells, *costs, speed_cell(other.problems_per_second)), "reference"))
     caption = (
-        f"Speed of decoding {split}. The reference speeds are of one core of a similar machine, batch 64, loading"
+        f"Means over seeds where there are several. Speed of decoding {split}. The reference speeds are of one core of"
+        " a similar machine, batch 64, loading"
         " excluded: a rough comparison, since machine and load are not the same."
     )
     return finish(Table("costs", "Training and decoding", caption, columns, tuple(rows)))
@@ -160,14 +167,46 @@ def make_curve_table(results: Results) -> Table | None:
         (title, {name: curve_of(run, *where) for name, where in _CURVES.items()}) for run, title in titled_runs(results)
     ]
     formats = {name: _FORMATS.get(where[1], percent_cell) for name, where in _CURVES.items()}
-    return make_point_table(titled, formats, "Losses in nats a token, scores in percent. Dev is decoded greedily.")
+    note = (
+        "Losses in nats a token, scores in percent; means over seeds where there are several. Dev is decoded greedily."
+    )
+    return make_point_table(titled, formats, note)
+
+
+def make_seed_table(results: Results) -> Table | None:
+    """Return the scores of each single training, where a setting has several."""
+    labels = Counter(as_text(run.get("label")) for run in runs_of(results))
+    if all(count == 1 for count in labels.values()):
+        return None
+    columns = [Column("System", is_number=False), Column("Search", is_number=False)]
+    columns += [Column(title, split.capitalize()) for split in SPLITS for title in _SEED_MEASURES.values()]
+    rows = []
+    for run, title in titled_runs(results):
+        scores = [main_score(run, split) for split in SPLITS]
+        search = next((line.search for score in scores if score and (line := Line(title, "run", score))), "")
+        cells = [percent_cell(as_number(score.get(m)), interval(score, m)) for score in scores for m in _SEED_MEASURES]
+        rows.append(Row((text_cell(title), text_cell(search), *cells), "run"))
+    if all(cell.value is None for row in rows for cell in row.cells[2:]):
+        return None
+    caption = "Percent; small figures are 95 % bootstrap intervals over problems."
+    return finish(Table("seed-table", "Each training", caption, tuple(columns), tuple(rows), is_folded=True))
+
+
+def _published_beside(results: Results) -> list[Published]:
+    """Return the published figures of the models that a study has, of all where none says which it is."""
+    models = {as_text(as_mapping(run.get("config")).get("model.type")) for run in runs_of(results)} - {""}
+    return [
+        each
+        for each in PUBLISHED
+        if each.is_as_assigned and (not models or each.model in models or each.kind == "reference")
+    ]
 
 
 def _score_row(line: Line, source: str = "") -> Row:
     """Return a line of the score table."""
     cells = [percent_cell(line.share(measure), interval(line.score, measure)) for measure in _ALL_MEASURES]
     cells += [percent_cell(line.share(measure, subset)) for subset in SUBSETS for measure in _SUBSET_MEASURES]
-    return Row((text_cell(line.title, source), text_cell(line.search), *cells), line.kind)
+    return Row((text_cell(line.title, source), count_seeds(line.n_seeds), text_cell(line.search), *cells), line.kind)
 
 
 def _group_title(lines: Sequence[Line], subset: str) -> str:
@@ -192,6 +231,11 @@ def _published_row(published: Published) -> Row:
     return Row(cells)
 
 
-def _speed_cell(speed: float | None) -> Cell:
+def count_seeds(n: int | None) -> Cell:
+    """Return how many trainings a figure is the mean of; None is of no training."""
+    return Cell(NOTHING) if n is None else Cell("one seed" if n == 1 else f"{n} seeds", n)
+
+
+def speed_cell(speed: float | None) -> Cell:
     """Return problems a second: more decimals for the slow."""
     return number_cell(speed, 0 if speed is None or speed >= 100 else 1 if speed >= 1 else 3)
