@@ -28,8 +28,13 @@ STUDY = """
 name = "small"
 title = "A small study"
 splits = ["test"]
-beam_sizes = [2]
+beam_sizes = [2, 1]
 searches = ["plain"]
+[[runs]]
+config = "tiny.toml"
+label = "later"
+set = ["start_from=tiny-seed{seed}", "label_smoothing=0.1"]
+seeds = [0, 1]
 [[runs]]
 config = "tiny.toml"
 seeds = [0, 1]
@@ -50,7 +55,14 @@ def study(tmp_path, monkeypatch):
 def test_a_study_trains_measures_and_reports_and_does_nothing_twice(study):
     folder = run_study(study, None, 2, [])
     results = json.loads((folder / "results.json").read_text())
-    assert [run["name"] for run in results["runs"]] == ["tiny-seed0", "tiny-seed1"]
+    names = ["tiny-label_smoothing-0.1-seed0", "tiny-label_smoothing-0.1-seed1", "tiny-seed0", "tiny-seed1"]
+    assert [run["name"] for run in results["runs"]] == names
+    assert [run["config"]["start_from"] for run in results["runs"]] == ["tiny-seed0", "tiny-seed1", "", ""]
+    kinds = [(each["what"], each["n_seeds"]) for each in results["comparisons"] if each["measure"] == "exact_match"]
+    # Each of two labels has two beam sizes, and two baselines on all and on novel problems; none are far here.
+    assert kinds.count(("models", 2)) == 1
+    assert kinds.count(("beams", 2)) == 2
+    assert kinds.count(("baselines", 2)) >= 2 * 2
     assert results["is_generated"] is True
     assert {row["name"] for row in results["baselines"]} == {"look-up", "nearest neighbour"}
     for row in (*results["runs"], *results["baselines"]):
@@ -62,6 +74,8 @@ def test_a_study_trains_measures_and_reports_and_does_nothing_twice(study):
     assert again["runs"] == results["runs"]
     report = render([results], folder).read_text()
     assert "GENERATED" in report
+    assert "Beam sizes" in report
+    assert "2 seeds" in report
     assert "tiny" in report
 
 

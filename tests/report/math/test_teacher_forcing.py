@@ -5,6 +5,7 @@ from typing import Any
 from myna.report.document import NOTHING, Table
 from myna.report.math.published import PUBLISHED
 from myna.report.math.teacher_forcing import describe_ratios, draw_ratio_figure, make_ratio_table, ratios_of
+from myna.report.outline import build_report
 
 Results = dict[str, Any]
 
@@ -116,3 +117,19 @@ def test_figure_shows_scores_with_published_ones_and_losses_on_the_same_axes(for
     assert "PiyushC1480, teacher forcing 0.9: 49.6 %" in exact
     assert "CipherCook" not in token
     assert all(f"{ratio}, epoch 12: " in svg for ratio in (0.3, 0.6, 0.9) for svg in (train, dev))
+
+
+def test_runs_without_scores_have_their_losses_alone(forcing: Results) -> None:
+    for run in forcing["runs"]:
+        run["scores"] = {}
+    del forcing["comparisons"]
+    assert make_ratio_table(forcing) is None
+    assert said(forcing).startswith("Training loss ends at")
+    sections = {section.section_id: section for section in build_report([forcing]).sections}
+    assert [block.kind for block in sections["teacher-forcing"].blocks] == ["notes", "figure"]
+    assert [block.kind for block in sections["summary"].blocks] == ["missing"]
+
+
+def test_the_summary_tells_the_effect(forcing: Results) -> None:
+    (notes,) = build_report([forcing]).sections[0].blocks
+    assert "On test, EM rises with the ratio: 46.0 at 0.3, 48.0 at 0.6 and 50.0 at 0.9" in str(notes)

@@ -84,11 +84,12 @@ _TERMS = (
 
 
 def _build_summary(results: Results) -> Section:
-    # Of the studies of one effect the first sentence tells most.
-    effects = [notes.sentences[0] for describe in (describe_ratios, describe_beams) if (notes := describe(results))]
-    sentences = (*describe_standing(over_seeds(results)), *effects)
+    sentences = describe_standing(over_seeds(results))
+    if sentences:
+        # Of the effect that a study is about the first sentence tells most.
+        sentences += [each.sentences[0] for tell in (describe_ratios, describe_beams) if (each := tell(results))]
     missing = Missing("the scores of the trained models", study_command(results))
-    return Section("summary", "In short", (Notes("", sentences),) if sentences else (missing,))
+    return Section("summary", "In short", (Notes("", tuple(sentences)),) if sentences else (missing,))
 
 
 def _build_data(results: Results) -> Section:
@@ -131,9 +132,8 @@ def _build_comparisons(results: Results) -> Section | None:
 
 
 def _build_teacher_forcing(results: Results) -> Section | None:
-    table = make_ratio_table(results)
-    blocks: list[Block | None] = [describe_ratios(results), table, draw_ratio_figure(results)]
-    return collect("teacher-forcing", "Teacher forcing", blocks, [], "2.3.2") if table else None
+    blocks: list[Block | None] = [describe_ratios(results), make_ratio_table(results), draw_ratio_figure(results)]
+    return collect("teacher-forcing", "Teacher forcing", blocks, [], "2.3.2") if any(blocks) else None
 
 
 def _build_beam_sizes(results: Results) -> Section | None:
