@@ -14,6 +14,12 @@ from hypothesis import settings
 from PIL import Image
 from torch import Tensor, nn
 
+from myna.mathqa.problems import Problem
+from myna.mathqa.splits import generate_splits
+
+# Read when transformers is first imported: what is not on this machine is not looked for elsewhere.
+os.environ["HF_HUB_OFFLINE"] = "1"
+
 settings.register_profile("myna", derandomize=True, deadline=None)
 settings.load_profile("myna")
 
@@ -122,3 +128,28 @@ class TinyTask:
 def tiny_task() -> type[TinyTask]:
     """The class of a task for tests of the engine."""
     return TinyTask
+
+
+@pytest.fixture(scope="session")
+def eight_problems() -> list[Problem]:
+    """Word problems of the generated sample, no two with the same program."""
+    by_formula = {problem.formula: problem for problem in reversed(generate_splits().train)}
+    return list(by_formula.values())[:8]
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a BERT of three layers and random weights, which knows a few words and spells out the others."""
+    from transformers import BertConfig, BertModel, BertTokenizerFast
+
+    folder = tmp_path_factory.mktemp("bert")
+    letters = "abcdefghijklmnopqrstuvwxyz0123456789?.,%"
+    words = ["how", "many", "apples", "what", "is", "of", "the", "and", "has"]
+    vocabulary = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *words, *letters, *(f"##{c}" for c in letters)]
+    tokenizer = BertTokenizerFast(vocab={piece: piece_id for piece_id, piece in enumerate(vocabulary)})
+    tokenizer.save_pretrained(folder)
+    torch.manual_seed(0)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2, "intermediate_size": 32}
+    # Weights so large that the layers do something.
+    BertModel(BertConfig(vocab_size=len(vocabulary), initializer_range=0.3, **sizes)).save_pretrained(folder)
+    return folder

@@ -201,7 +201,8 @@ class BertEncoder(nn.Module):
         missing = [text for text, states in zip(texts, stored, strict=True) if states is None]
         computed = iter(self._compute(missing)) if missing else iter(())
         rows = [next(computed) if states is None else states for states in stored]
-        return nn.utils.rnn.pad_sequence([row.float() for row in rows], batch_first=True).to(pieces.device)
+        padded = [nn.functional.pad(row.float(), (0, 0, 0, pieces.shape[1] - len(row))) for row in rows]
+        return torch.stack(padded).to(pieces.device)
 
     @torch.no_grad()
     def _compute(self, texts: Sequence[Pieces]) -> list[Tensor]:

@@ -61,7 +61,8 @@ class RetrievalEncoder(nn.Module):
         rows = self.tokens(tokens) + self.ranks(ranks) + self.degrees(degrees)  # (N, P, E)
         for side, neighbours in ((self.left, lefts), (self.right, rights)):
             rows = rows + side(self.words.embedding(neighbours) * (neighbours != 0).unsqueeze(2))
-        rows = self.dropout(rows)
+        # Padding is as nothing is, so that a program's end does not see it.
+        rows = self.dropout(rows) * mask.unsqueeze(2)  # (N, P, E)
         beside = self.beside(rows.transpose(1, 2)).transpose(1, 2)  # (N, P, E)
         memory = self.dropout(torch.tanh(self.widen(torch.cat([rows, torch.relu(beside)], -1))))  # (N, P, M)
         n_tokens = self.tokens.num_embeddings
