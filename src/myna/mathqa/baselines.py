@@ -96,9 +96,10 @@ class NeighbourIndex:
     def _rank(self, text: str, cosines: NDArray[np.float64], n: int, without_itself: bool) -> list[Neighbour]:
         """Return the `n` neighbours of a text, given its cosines to all training texts."""
         n_candidates = min(len(self._texts), 16 * n + 1)
-        candidates = np.argpartition(-cosines, n_candidates - 1)[:n_candidates]
-        # Of equally similar texts the first.
-        candidates = candidates[np.lexsort((candidates, -cosines[candidates]))]
+        least = np.partition(cosines, -n_candidates)[-n_candidates]
+        candidates = np.flatnonzero(cosines >= least)
+        # Of equally similar texts the first, also of those that would be one too many.
+        candidates = candidates[np.argsort(-cosines[candidates], kind="stable")][:n_candidates]
         found: dict[str, Neighbour] = {}
         if self.is_seen(text) and not without_itself:
             found[self._programs[text]] = Neighbour(text, self._programs[text], 1.0)
