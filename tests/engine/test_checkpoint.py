@@ -13,7 +13,15 @@ from safetensors.torch import load_file
 from torch import nn
 
 from myna.engine import checkpoint
-from myna.engine.checkpoint import load_state, load_weights, recover_folder, replace_folder, save_state, save_weights
+from myna.engine.checkpoint import (
+    load_matching_weights,
+    load_state,
+    load_weights,
+    recover_folder,
+    replace_folder,
+    save_state,
+    save_weights,
+)
 from myna.errors import UserError
 
 
@@ -260,3 +268,34 @@ def test_state_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         save_state(tmp_path / "file" / "s", {})
     assert "cannot be written" in one_line(caught)
+
+
+# Weights where they fit
+
+
+def test_weights_that_fit_are_taken_and_the_others_left(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    source = nn.ModuleDict({"same": nn.Linear(2, 3), "wider": nn.Linear(2, 5), "gone": nn.Linear(1, 1)})
+    model = nn.ModuleDict({"same": nn.Linear(2, 3), "wider": nn.Linear(2, 4), "new": nn.Linear(1, 1)})
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    save_weights(tmp_path / "a.safetensors", source.state_dict())
+    assert load_matching_weights(model, tmp_path / "a.safetensors") == ["same.bias", "same.weight"]
+    for name, tensor in model.state_dict().items():
+        expected = source.state_dict()[name] if name.startswith("same.") else before[name]
+        assert torch.equal(tensor, expected), name
+    assert not torch.equal(before["same.weight"], source["same"].weight)
+
+
+def test_weights_of_which_none_fits_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.safetensors"
+    save_weights(path, nn.Linear(2, 3).state_dict())
+    with pytest.raises(UserError) as caught:
+        load_matching_weights(nn.Linear(3, 2), path)
+    assert one_line(caught).startswith(f"{path}: none of its weights fits this model")
+    for content, reason in ((None, "no such file"), (b"{", "not a safetensors file")):
+        path.unlink(missing_ok=True)
+        if content is not None:
+            path.write_bytes(content)
+        with pytest.raises(UserError) as caught:
+            load_matching_weights(nn.Linear(2, 3), path)
+        assert one_line(caught).startswith(f"{path}: {reason}")

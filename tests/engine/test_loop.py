@@ -226,6 +226,39 @@ def test_trainings_of_different_precision_share_a_process(
     assert largest_difference(first, rounded) > 0
 
 
+def test_where_bf16_would_be_emulated_training_is_in_single_precision(
+    tmp_path: Path, tiny_task: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(loop, "_emulates_bf16", lambda: True)
+    weights = {}
+    for precision in ("no", "bf16"):
+        task = tiny_task()
+        Trainer(task, section(epochs=1, precision=precision), tmp_path / precision).train()
+        weights[precision] = task.model.state_dict()
+        said = "training.precision: this processor has no bf16; training in single precision"
+        assert (said in capsys.readouterr().err) == (precision == "bf16")
+    assert all(torch.equal(tensor, weights["bf16"][name]) for name, tensor in weights["no"].items())
+
+
+@pytest.mark.parametrize(
+    ("machine", "capability", "has_accelerator", "emulates"),
+    [
+        ("x86_64", "AVX2", False, True),
+        ("AMD64", "DEFAULT", False, True),
+        ("x86_64", "AVX512", False, False),
+        ("x86_64", "AVX2", True, False),
+        ("aarch64", "DEFAULT", False, False),
+    ],
+)
+def test_bf16_is_emulated_on_a_processor_without_avx512(
+    machine: str, capability: str, has_accelerator: bool, emulates: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("platform.machine", lambda: machine)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: has_accelerator)
+    assert loop._emulates_bf16() == emulates
+
+
 # What goes wrong
 
 

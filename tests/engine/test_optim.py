@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from myna.config import OptimizerSection, ScheduleSection, check
-from myna.engine.optim import Schedule, WeightAverage, build_optimizer
+from myna.engine.optim import Pace, Schedule, WeightAverage, build_optimizer
 
 
 def schedule(n_epochs: int = 10, steps_per_epoch: int = 10, **settings: Any) -> Schedule:
@@ -63,7 +63,51 @@ def test_the_name_chooses_the_optimiser(name: str, kind: type[torch.optim.Optimi
     assert name != "sgd" or optimizer.param_groups[0]["momentum"] == 0.5
 
 
+class Paced(nn.Module):
+    """Modules with a pace of their own, one inside another, and one without."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.plain = nn.Linear(2, 2)
+        self.slow = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2, bias=False), nn.Linear(2, 2).requires_grad_(False))
+        self.slow.pace = Pace(0.5, 0.25, 0.75)
+        self.slow[1].pace = Pace(0.1)
+
+
+def test_parameters_are_grouped_by_the_innermost_pace() -> None:
+    model = Paced()
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    section = OptimizerSection(learning_rate=2.0, weight_decay=0.3)
+    found = {
+        tuple(names[id(p)] for p in group["params"]): (
+            group["lr"],
+            group["start_ratio"],
+            group["warmup_ratio"],
+            group["weight_decay"],
+        )
+        for group in build_optimizer(model, section).param_groups
+        if group["params"]
+    }
+    assert found == {
+        ("plain.weight",): (2.0, 0.0, 0.0, 0.3),
+        ("plain.bias",): (2.0, 0.0, 0.0, 0.0),
+        ("slow.0.weight",): (1.0, 0.25, 0.75, 0.3),
+        ("slow.0.bias",): (1.0, 0.25, 0.75, 0.0),
+        ("slow.1.weight",): (0.2, 0.0, 0.0, 0.3),
+    }
+
+
 # Schedules
+
+
+def test_a_module_with_a_pace_begins_late_and_rises_in_equal_steps() -> None:
+    plain = schedule(name="constant")  # 100 steps
+    assert [plain.rise(step, 0.1, 0.04) for step in (0, 9, 10, 11, 12, 13, 14, 99)] == pytest.approx(
+        [0, 0, 0.2, 0.4, 0.6, 0.8, 1, 1]
+    )
+    assert {plain.rise(step, 0.0, 0.0) for step in range(100)} == {1.0}
+    assert [plain.rise(step, 0.5, 0.0) for step in (0, 49, 50, 99)] == [0, 0, 1, 1]
+    assert {plain.rise(step, 1.0, 0.0) for step in range(100)} == {0.0}
 
 
 def test_constant_stays() -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from myna.mathqa.batches import collate, encode
 from myna.mathqa.prediction import predict
 from myna.mathqa.problems import Problem
 from myna.mathqa.splits import generate_splits
-from myna.mathqa.task import VOCABULARIES, MathModel, MathTask
+from myna.mathqa.task import VOCABULARIES, MathModel, MathTask, forcing_ratio
 from myna.mathqa.translator import sequence_loss
 from myna.mathqa.vocabulary import PAD, UNKNOWN
 from myna.runs import CONFIG
@@ -272,3 +274,54 @@ def test_problems_are_needed() -> None:
             MathTask(make_config(), training, validation)
     with pytest.raises(UserError, match="no linear_formula to learn from"):
         MathTask(make_config(), [*problems, Problem("why ?")], problems)
+
+
+@pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])
+def test_constant_forcing_does_not_depend_on_progress(progress: float) -> None:
+    assert forcing_ratio(TeacherForcingSection(ratio=0.6), progress) == 0.6
+
+
+@pytest.mark.parametrize("ratio", [0.0, 0.6, 1.0])
+@pytest.mark.parametrize("schedule", ["linear", "inverse_sigmoid"])
+def test_scheduled_forcing_comes_down_from_1_to_the_ratio(schedule: Any, ratio: float) -> None:
+    section = TeacherForcingSection(ratio=ratio, schedule=schedule)
+    ratios = [forcing_ratio(section, step / 20) for step in range(21)]
+    assert (ratios[0], ratios[10], ratios[20]) == pytest.approx((1, (1 + ratio) / 2, ratio))
+    if ratio < 1:
+        assert all(before > after for before, after in pairwise(ratios))
+    # Both sides of the middle are alike.
+    assert [a + b for a, b in zip(ratios, ratios[::-1], strict=True)] == pytest.approx([1 + ratio] * 21)
+    quarter = 0.75 if schedule == "linear" else 1 - (1 / (1 + math.exp(2.5)) - 1 / (1 + math.exp(5))) / math.tanh(2.5)
+    assert ratios[5] == pytest.approx(ratio + (1 - ratio) * quarter)
+
+
+def test_progress_decides_how_often_the_reference_is_fed(monkeypatch: pytest.MonkeyPatch) -> None:
+    forcing = {"ratio": 0.2, "schedule": "linear"}
+    task = MathTask(make_config(teacher_forcing=forcing), make_problems(), make_problems())
+    fed: list[float] = []
+    forward = task.translator.forward
+    monkeypatch.setattr(task.translator, "forward", lambda b, ratio, form: fed.append(ratio) or forward(b, ratio, form))
+    for progress in (0.0, 0.5, 1.0):
+        task.loss(task.model, [0], CPU, progress)
+    assert fed == pytest.approx([1.0, 0.6, 0.2])
+
+
+def test_a_training_starts_from_what_fits_of_another(tmp_path: Path) -> None:
+    problems = make_problems(24)
+    first = MathTask(make_config(), problems[:8], problems)
+    learn(first, n_steps=2)
+    # More problems have more words and tokens, so that these parts do not fit.
+    folder = save_model(first, tmp_path / "first")
+    task = MathTask(make_config(start_from=str(folder), training={"seed": 3}), problems, problems)
+    fresh = MathTask(make_config(training={"seed": 3}), problems, problems).translator.state_dict()
+    n_taken = 0
+    for name, tensor in task.translator.state_dict().items():
+        old = first.translator.state_dict()[name]
+        n_taken += old.shape == tensor.shape
+        assert torch.equal(tensor, old if old.shape == tensor.shape else fresh[name]), name
+    assert 0 < n_taken < len(fresh)
+
+
+def test_what_a_training_starts_from_must_be_there(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nowhere"):
+        MathTask(make_config(start_from="nowhere"), make_problems(), make_problems())

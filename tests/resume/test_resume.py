@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 
 from myna import runs
 from myna.config import TrainingSection, check
-from myna.engine import checkpoint
+from myna.engine import checkpoint, loop
 from myna.engine.checkpoint import load_state
 from myna.engine.loop import Interrupted, Trainer
 
@@ -31,6 +31,12 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "parts": {"accumulate": 3, "evaluate_epochs": 2, "precision": "bf16"},
 }
 N_EPOCHS, STEPS_PER_EPOCH = 4, 3
+
+
+@pytest.fixture(autouse=True)
+def _bf16_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The small products of these tests are fast enough in bf16 even where it is emulated."""
+    monkeypatch.setattr(loop, "_emulates_bf16", lambda: False)
 
 
 class Killed(BaseException):
