@@ -33,7 +33,8 @@ class LSTMDecoder(nn.Module):
     softmax). As a "mixture" it copies from programs in the memory: a gate divides the probability between the
     vocabulary and the rows (See et al. 2017, arXiv 1704.04368, eq. 9), and a row is the likelier the better the tokens
     before it match those that were just written, so that a program is followed, and found again after a change. The
-    match m of row j after token y is m'[j + 1] = 0.75 m[j] + (1 if row j stands for y, else 0); ours.
+    match m of row j after token y is m'[j + 1] = 0.75 m[j] + (1 if row j stands for y, else 0); it counts as much as
+    the encoder trusts the row and the decoder matches at this step. Ours.
 
     Args:
         n_tokens: size of the program vocabulary, V.
@@ -77,7 +78,7 @@ class LSTMDecoder(nn.Module):
         self.trust = nn.Linear(hidden_size, 1) if pointer == "mixture" else None
         if self.trust is not None:
             # To begin with, a match is something to go by.
-            nn.init.ones_(self.trust.bias)
+            nn.init.constant_(self.trust.bias, 3.0)
         self.dropout = Dropout(dropout)
 
     def start(self, encoded: Encoded) -> tuple[State, Memory]:
@@ -93,11 +94,11 @@ class LSTMDecoder(nn.Module):
         parts = (*parts, self.pointer.keys(encoded.memory), encoded.copied)
         if self.gate is None:
             return state, parts
-        if encoded.programs is None:
+        if encoded.programs is None or encoded.trust is None:
             raise ValueError("pointer: a mixture needs programs in the memory")
         # Before the first token, the beginning of every program matches as well as it ever can.
         matches = (encoded.programs == 1).float().unsqueeze(1) / (1 - _MATCH_DECAY)  # (N, 1, S)
-        return (*state, matches), (*parts, encoded.programs)
+        return (*state, matches), (*parts, encoded.programs, encoded.trust)
 
     def forward(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
         """Predict what follows each token of a sequence.
@@ -181,7 +182,7 @@ class LSTMDecoder(nn.Module):
         n_tokens = logits.shape[2]
         if self.trust is None or matches is None:
             raise ValueError("matches: a mixture needs them")
-        scores = scores + self.trust(vector) * matches
+        scores = scores + self.trust(vector) * matches * memory[6].unsqueeze(1)
         # Where no row stands for a token, all weights are equal, and go to the last place.
         none = torch.finfo(torch.float32).min
         weights = scores.float().masked_fill(index == n_tokens, none).softmax(-1)  # (N, T, S)

@@ -20,6 +20,7 @@ class Encoded(NamedTuple):
         copied: (N, S) long, the program token that a word stands for, such as n0; V where it stands for none.
         programs: (N, S) long, where rows of the memory are the tokens of whole programs: 1 at the first token of each
             program, 2 at its others, 0 elsewhere.
+        trust: (N, S), how much the match of such a row counts; 0 elsewhere.
     """
 
     memory: Tensor
@@ -27,6 +28,7 @@ class Encoded(NamedTuple):
     summary: Tensor
     copied: Tensor
     programs: Tensor | None = None
+    trust: Tensor | None = None
 
 
 class WordEmbedding(nn.Module):

@@ -42,6 +42,10 @@ class RetrievalEncoder(nn.Module):
         for embedding in (self.tokens, self.ranks, self.degrees):
             # As small as the other vectors that meet in the memory.
             nn.init.normal_(embedding.weight, std=0.1)
+        # How near a program is says how far to trust it; the decoder learns of the nearest one from the summary, too.
+        self.trust = nn.Embedding.from_pretrained(torch.arange(N_DEGREES).unsqueeze(1) / (N_DEGREES - 1), freeze=False)
+        self.nearest = nn.Embedding(N_DEGREES, self.memory_size)
+        nn.init.normal_(self.nearest.weight, std=0.1)
         self.widen = nn.Linear(2 * size, self.memory_size)
         self.dropout = Dropout(dropout)
 
@@ -71,7 +75,8 @@ class RetrievalEncoder(nn.Module):
         return Encoded(
             torch.cat([encoded.memory, memory], 1),  # (N, S + P, M)
             torch.cat([encoded.mask, mask], 1),  # (N, S + P)
-            encoded.summary,
+            encoded.summary + self.nearest(degrees[:, 0]),
             torch.cat([encoded.copied, tokens.masked_fill(~mask, n_tokens)], 1),  # (N, S + P)
             torch.cat([torch.zeros_like(encoded.copied), programs], 1),  # (N, S + P)
+            nn.functional.pad(self.trust(degrees).squeeze(2) * mask, (words.shape[1], 0)),  # (N, S + P)
         )
