@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from myna.errors import UserError
 from myna.mathqa.problems import Problem, mask
 
 _AT_A_TIME = 256  # rows of cosines in memory, 70 kB each on the course's data
@@ -48,7 +49,7 @@ class NeighbourIndex:
         problems: to learn from; those without a program are left out.
 
     Raises:
-        ValueError: no problem has a program.
+        UserError: no problem has a program.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -57,7 +58,7 @@ class NeighbourIndex:
             if problem.formula is not None:
                 counts.setdefault(mask(problem.text), Counter())[problem.formula.removesuffix("|")] += 1
         if not counts:
-            raise ValueError("no training problem with a program to look up")
+            raise UserError("no training problem with a program to look up")
         self._programs = {text: f"{count.most_common(1)[0][0]}|" for text, count in counts.items()}
         self._texts = list(self._programs)
         self._found: dict[str, Neighbour] = {}

@@ -200,7 +200,7 @@ class MathModel:
         folder = find_model(folder)
         config = load(MathConfig, folder / CONFIG)
         vocabularies = Vocabularies.load(folder / VOCABULARIES)
-        resources = find_resources(config.model, lambda: load_training(data))
+        resources = find_resources(config.model, lambda: load_training(data)[: config.data.limit or None])
         translator = build_translator(config.model, vocabularies, resources)
         load_weights(translator, folder / WEIGHTS)
         return cls(config, build_reader(config.model, vocabularies, resources), translator.eval())
