@@ -18,6 +18,7 @@ N_TOKENS, MEMORY_SIZE, HIDDEN_SIZE = 9, 6, 5
 # shorter in both, and one without anything to copy.
 COPIED = [[4, 9, 5, 4, 2, 5, 2], [7, 9, 7, 2, 9, 9, 9], [9, 9, 9, 9, 9, 9, 9]]
 PROGRAMS = [[0, 0, 1, 2, 2, 1, 2], [0, 0, 1, 2, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0]]
+TRUST = [[0, 0, 0.5, 0.5, 0.5, 1, 1], [0, 0, 0.25, 0.25, 0, 0, 0], [0] * 7]
 MASK = [[True] * 7, [True, False, True, True, False, False, False], [True, True] + [False] * 5]
 
 
@@ -30,7 +31,9 @@ def make_decoder(attention: str = "luong", input_feeding: bool = False) -> LSTMD
 def make_encoded() -> Encoded:
     generator = torch.Generator().manual_seed(1)
     memory, summary = torch.randn(3, 7, MEMORY_SIZE, generator=generator), torch.randn(3, 6, generator=generator)
-    return Encoded(memory, torch.tensor(MASK), summary, torch.tensor(COPIED), torch.tensor(PROGRAMS))
+    programs = torch.tensor(PROGRAMS)
+    trust = torch.rand(3, 7, generator=generator) * (programs != 0)
+    return Encoded(memory, torch.tensor(MASK), summary, torch.tensor(COPIED), programs, trust)
 
 
 def make_tokens(*shape: int) -> Tensor:
@@ -72,6 +75,7 @@ def test_mixture_by_hand() -> None:
     assert decoder.pointer is not None
     assert decoder.gate is not None
     assert decoder.trust is not None
+    assert encoded.trust is not None
     for n in range(2):
         for t in range(2):
             gate = decoder.gate(vector[n, t]).sigmoid().item()
@@ -80,7 +84,8 @@ def test_mixture_by_hand() -> None:
             for row in range(7):
                 if COPIED[n][row] < N_TOKENS:
                     likeness = (vector[n, t] @ decoder.pointer.memory_projection(encoded.memory[n, row])).item()
-                    scores[row] = math.exp(likeness + trust * matches[n, t, row].item())
+                    match = matches[n, t, row].item() * encoded.trust[n, row].item()
+                    scores[row] = math.exp(likeness + trust * match)
             for token in range(N_TOKENS):
                 copied = sum(e for row, e in scores.items() if COPIED[n][row] == token) / sum(scores.values())
                 expected = gate * copied + (1 - gate) * written[token]
@@ -103,10 +108,46 @@ def test_where_there_is_nothing_to_copy_no_token_gains() -> None:
     assert not torch.allclose(found[0].log_softmax(-1), expected[0].log_softmax(-1))
 
 
+@pytest.mark.parametrize("incremental", [False, True])
+@pytest.mark.parametrize("first", [0, 1, 2])
+@torch.inference_mode()
+def test_a_trusted_program_is_copied_to_its_end(first: int, incremental: bool) -> None:
+    """All that is chosen by the rest of the model is the program; from then on the match decides."""
+    programs = [[5, 4, 4, 6, 2], [7, 4, 3, 2], [3, 6, 4, 5, 5, 8, 2]]
+    rows = [token for program in programs for token in program]
+    places = [2 if place else 1 for program in programs for place in range(len(program))]
+    decoder = make_decoder()
+    torch.nn.init.constant_(decoder.gate.bias, 50.0)
+    torch.nn.init.constant_(decoder.trust.bias, 50.0)
+    encoded = Encoded(
+        torch.randn(1, len(rows), MEMORY_SIZE, generator=torch.Generator().manual_seed(1)),
+        torch.ones(1, len(rows), dtype=torch.bool),
+        torch.zeros(1, MEMORY_SIZE),
+        torch.tensor([rows]),
+        torch.tensor([places]),
+        torch.ones(1, len(rows)),
+    )
+    state, memory = decoder.start(encoded)
+    step = decoder.step
+    if incremental:
+        fast = IncrementalDecoder(decoder)
+        state, memory = fast.start(state, memory)
+        step = fast.step
+    log_probs, state = step(torch.tensor([[START]]), state, memory)
+    starts = log_probs[0, 0].exp()
+    assert starts[[5, 7, 3]].sum().item() == pytest.approx(1)
+    written = [programs[first][0]]
+    while written[-1] != 2 and len(written) < 9:
+        log_probs, state = step(torch.tensor([[written[-1]]]), state, memory)
+        written.append(log_probs[0, 0].argmax().item())
+        assert log_probs[0, 0].max().exp().item() == pytest.approx(1, abs=1e-3)
+    assert written == programs[first]
+
+
 def test_a_match_counts_to_begin_with() -> None:
     decoder = make_decoder()
     assert decoder.trust is not None
-    assert decoder.trust.bias.item() == 1
+    assert decoder.trust.bias.item() == 3
 
 
 @pytest.mark.parametrize("input_feeding", [False, True])
@@ -163,9 +204,10 @@ def test_every_weight_learns_and_padding_gets_no_gradient() -> None:
     assert torch.equal(encoded.memory.grad.any(-1), encoded.mask)
 
 
-def test_a_memory_without_programs_is_refused() -> None:
+@pytest.mark.parametrize("part", ["programs", "trust"])
+def test_a_memory_without_programs_is_refused(part: str) -> None:
     with pytest.raises(ValueError, match="pointer: a mixture needs programs in the memory"):
-        make_decoder().start(make_encoded()._replace(programs=None))
+        make_decoder().start(make_encoded()._replace(**{part: None}))
 
 
 def test_the_pointer_is_one_of_two() -> None:
