@@ -88,7 +88,7 @@ class LSTMDecoder(nn.Module):
             return state, (encoded.summary.unsqueeze(1),)
         if self.input_feeding:
             state = (*state, torch.zeros_like(state[0]))
-        parts = (self.attention.keys(encoded.memory), encoded.memory, encoded.mask)
+        parts: Memory = (self.attention.keys(encoded.memory), encoded.memory, encoded.mask)
         if self.pointer is None:
             return state, parts
         parts = (*parts, self.pointer.keys(encoded.memory), encoded.copied)

@@ -43,7 +43,7 @@ class RetrievalEncoder(nn.Module):
             # As small as the other vectors that meet in the memory.
             nn.init.normal_(embedding.weight, std=0.1)
         # How near a program is says how far to trust it; the decoder learns of the nearest one from the summary, too.
-        self.trust = nn.Embedding.from_pretrained(torch.arange(N_DEGREES).unsqueeze(1) / (N_DEGREES - 1), freeze=False)
+        self.trust = nn.Embedding(N_DEGREES, 1, _weight=torch.arange(N_DEGREES).unsqueeze(1) / (N_DEGREES - 1))
         self.nearest = nn.Embedding(N_DEGREES, self.memory_size)
         nn.init.normal_(self.nearest.weight, std=0.1)
         self.widen = nn.Linear(2 * size, self.memory_size)
