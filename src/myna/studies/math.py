@@ -35,7 +35,7 @@ class MathMeasures:
     """
 
     def __init__(self, study: StudyConfig, data: Path | None) -> None:
-        self.study = study
+        self.study, self.data = study, data
         self.splits = load_splits(data)
         self.source, self.is_generated = self.splits.source, self.splits.is_generated
         self.index = NeighbourIndex(self.splits.train)
@@ -69,7 +69,7 @@ class MathMeasures:
                     path = folder / f"scores-{split}-{beam_size}-{search}.json"
                     predictions = folder / f"predictions-{split}-{beam_size}-{search}.json"
                     if not path.exists():
-                        model = model or MathModel.load(folder)
+                        model = model or MathModel.load(folder, self.data)
                         score = assess(
                             model,
                             self.splits.named(split),
