@@ -44,6 +44,7 @@ def assess(
     if length_penalty is None:
         length_penalty = model.config.decoding.length_penalty
     texts = [problem.text for problem in problems]
+    model.prepare(texts)
     started = time.monotonic()
     with progress(title, len(texts)) as tick:
         found = predict(

@@ -186,6 +186,11 @@ class MathModel:
         """The words and tokens that the model knows."""
         return self.reader.vocabularies
 
+    def prepare(self, texts: Sequence[str]) -> None:
+        """Store what frozen layers of a BERT make of problems that will be read more than once."""
+        if isinstance(self.translator.encoder, BertEncoder):
+            self.translator.encoder.prepare([self.reader(mask(text).split())[1] for text in texts])
+
     @classmethod
     def load(cls, folder: Path, data: Path | None = None) -> MathModel:
         """Read a model folder, or the best model of a run folder.
