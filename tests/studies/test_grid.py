@@ -14,6 +14,7 @@ from myna.studies import search
 from myna.studies.effects import measure_effects, score_margin
 from myna.studies.examples import Examples
 from myna.studies.grid import read_search
+from myna.studies.record import LOCK, RECORD
 
 TINY = """
 name = "tiny"
@@ -122,8 +123,9 @@ def test_a_whole_grid_is_trained_once(write, started):
     assert results["margin"] == pytest.approx(score_margin(0.4801, 1000))
     # Again, and again without the record: what is finished is read.
     again = run(path)
+    assert again["command"] == f"myna study grid {path}"
     assert again["trials"] == results["trials"]
-    (runs.runs_folder() / "studies" / "s" / search.RECORD).unlink()
+    (runs.runs_folder() / "studies" / "s" / RECORD).unlink()
     anew = run(path)
     assert len(started) == 6
     assert sorted(trial["best"] for trial in anew["trials"]) == sorted(trial["best"] for trial in results["trials"])
@@ -218,7 +220,7 @@ def test_a_second_process_at_the_same_search_is_refused(write, started):
     path = write()
     folder = runs.runs_folder() / "studies" / "s"
     folder.mkdir(parents=True)
-    with FileLock(folder / search.LOCK), pytest.raises(UserError, match="another process is at this search"):
+    with FileLock(folder / LOCK), pytest.raises(UserError, match="another process is at this search"):
         run(path)
     assert not started
 

@@ -30,6 +30,7 @@ METRICS = {
 """What a search may go by; the first is what a training keeps its best model by."""
 SHARES = ("exact_match", "execution_accuracy", "accuracy")
 """Shares of the examples, whose sampling error is known from the share alone."""
+_TOML_WORDS = ("true", "false", "inf", "nan")
 
 
 class GridConfig(Section):
@@ -192,8 +193,9 @@ def _check_values(
 
 def _write(value: Value) -> str:
     """Return a value that is read back as it is."""
-    is_word = isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value)
-    return value if is_word and value not in ("true", "false", "inf", "nan") else json.dumps(value)  # type: ignore[return-value]
+    if isinstance(value, str) and re.fullmatch(r"[A-Za-z_][\w./-]*", value) and value not in _TOML_WORDS:
+        return value
+    return json.dumps(value)
 
 
 def _digest(values: Mapping[str, Any]) -> str:

@@ -7,16 +7,13 @@ settings, so that the same settings are trained once, whatever becomes of the re
 from __future__ import annotations
 
 import math
+import shlex
 import subprocess
 import time
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-from filelock import FileLock, Timeout
 
 from myna import runs
 from myna.engine.loop import Interrupted, stop_on_signals
@@ -27,22 +24,17 @@ from myna.studies.effects import measure_effects, score_margin
 from myna.studies.examples import load_examples
 from myna.studies.grid import SHARES, Search, Settings, read_search
 from myna.studies.plan import PlannedRun
+from myna.studies.record import ERROR, PROCESS, ended, locked, open_record
 from myna.studies.run import last_words, share_cores, start_training, stop_trainings
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
-    from optuna.pruners import BasePruner
-    from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-GRID, RECORD, LOCK = "grid.json", "grid.db", "grid.lock"
+GRID = "grid.json"
 POLL_SECONDS = 1.0
 _USER_MISTAKE = 2
 """Exit status of a training that refused to go on."""
-_ERROR, _PROCESS = "error", "process"
-"""What a trial's record says beside its settings: why it failed; the number of the process that trains it."""
-_PATIENT = {"connect_args": {"timeout": 60}}
-"""Seconds that the record may be busy."""
 
 
 def run_search(
@@ -66,9 +58,9 @@ def run_search(
     examples = load_examples(search.grid.study, data)
     search = replace(search, source=examples.source)
     folder = runs.runs_folder() / "studies" / search.grid.name
-    with _open_record(search, folder, only_finished=only_finished) as study:
+    with open_record(search, folder, only_finished=only_finished) as study:
         if not only_finished:
-            with _locked(folder), stop_on_signals() as stop_asked:
+            with locked(folder), stop_on_signals() as stop_asked:
                 _Session(search, study, data, workers).run(stop_asked)
         trials = [_describe(search, trial, number) for number, trial in _number(study)]
     if not any(trial["best"] is not None and trial["state"] != "unfinished" for trial in trials):
@@ -79,7 +71,9 @@ def run_search(
         "title": search.grid.title,
         "source": examples.source,
         "is_generated": examples.is_generated,
-        "command": f"myna study grid {path}",
+        "command": shlex.join(
+            ["myna", "study", "grid", str(path), *(w for each in overrides for w in ("--set", each))]
+        ),
         "environment": runs.describe_environment(),
         "metric": search.metric,
         "is_minimised": search.is_minimised,
@@ -140,7 +134,7 @@ class _Session:
     def run(self, stop_asked: Callable[[], bool]) -> None:
         """Train trials, so many at a time."""
         self._take_up_unfinished()
-        n_done, n_trials = len(_ended(self.study)), self.search.n_trials
+        n_done, n_trials = len(ended(self.study)), self.search.n_trials
         console.print(f"{self.search.grid.title}: {n_trials} trials, {n_done} of them done", markup=False)
         environment = share_cores(max(1, min(self.workers, n_trials - n_done)))
         try:
@@ -195,7 +189,7 @@ class _Session:
         """Return the trials that have ended, and those that are being trained."""
         numbers = {each.trial.number for each in self.running.values()}
         running = [trial for trial in self.study.get_trials(deepcopy=False) if trial.number in numbers]
-        return _ended(self.study) + running
+        return ended(self.study) + running
 
     def _begin(self, trial: Trial, environment: dict[str, str], tick: Tick) -> None:
         """Train a trial, unless its run is finished, or so far behind already that it would be stopped."""
@@ -207,7 +201,7 @@ class _Session:
             self._tell(trial, run, "", is_pruned=is_pruned, tick=tick)
             return
         process = start_training(run, self.data, environment)
-        trial.set_user_attr(_PROCESS, process.pid)
+        trial.set_user_attr(PROCESS, process.pid)
         self.running[run.name] = _Running(trial, run, process, n_epochs)
 
     def _look_at(self, name: str, tick: Tick) -> None:
@@ -250,7 +244,7 @@ class _Session:
 
         values = [value for value in self._values(trial).values() if math.isfinite(value)]
         if error or not values:
-            trial.set_user_attr(_ERROR, error or f"no {self.search.metric} that is a number")
+            trial.set_user_attr(ERROR, error or f"no {self.search.metric} that is a number")
             self.study.tell(trial, state=TrialState.FAIL)
             said = "failed"
         elif is_pruned:
@@ -270,90 +264,18 @@ class _Session:
         return record.intermediate_values
 
 
-@contextmanager
-def _open_record(search: Search, folder: Path, *, only_finished: bool) -> Iterator[Study]:
-    """Yield Optuna's record of a search, made where it is missing."""
-    import optuna
-
-    path = folder / RECORD
-    if only_finished and not path.exists():
-        raise UserError(f"{path}: no such file; expected a search that was begun")
-    folder.mkdir(parents=True, exist_ok=True)
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        try:
-            storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}", engine_kwargs=_PATIENT)
-            # In one file, a search that was changed has a record of its own.
-            study = optuna.create_study(
-                storage=storage,
-                study_name=search.key,
-                direction="minimize" if search.is_minimised else "maximize",
-                load_if_exists=True,
-                pruner=_build_pruner(search),
-            )
-        except Exception as error:
-            raise UserError(f"{path}: no record of a search: {str(error).splitlines()[0]}") from None
-        study.sampler = _build_sampler(search, len(study.get_trials(deepcopy=False)))
-        try:
-            yield study
-        finally:
-            storage.remove_session()
-            storage.engine.dispose()
-
-
-def _build_sampler(search: Search, n_known: int) -> BaseSampler:
-    """Return what chooses settings; taken up again, it does not draw once more what it has drawn."""
-    from optuna.samplers import RandomSampler, TPESampler
-
-    if search.grid.sampler == "tpe":
-        n_random = min(10, max(3, search.n_trials // 3))
-        return TPESampler(n_startup_trials=n_random, seed=search.grid.seed + n_known, constant_liar=True)
-    return RandomSampler(seed=search.grid.seed + n_known)
-
-
-def _build_pruner(search: Search) -> BasePruner:
-    """Return what says that a trial lags behind, from the epoch after the warm-up on."""
-    from optuna.pruners import MedianPruner, NopPruner, SuccessiveHalvingPruner
-
-    first = search.grid.warmup_epochs + 1
-    if search.grid.pruner == "median":
-        return MedianPruner(n_startup_trials=min(4, max(1, search.n_trials // 3)), n_warmup_steps=first)
-    if search.grid.pruner == "halving":
-        return SuccessiveHalvingPruner(min_resource=first, reduction_factor=2)
-    return NopPruner()
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """Keep a second process from the same search."""
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            yield
-    except Timeout:
-        raise UserError(f"{folder}: another process is at this search; wait for it, or stop it") from None
-
-
 def _stop_orphan(trial: FrozenTrial, name: str) -> None:
     """Stop the training of a search that was killed too hard to do so itself."""
     import psutil
 
     try:
-        process = psutil.Process(trial.user_attrs[_PROCESS])
+        process = psutil.Process(trial.user_attrs[PROCESS])
         # The number may be another process's by now.
         if f"name={name}" in process.cmdline():
             process.terminate()
             process.wait()
     except (KeyError, psutil.Error):
         return
-
-
-def _ended(study: Study) -> list[FrozenTrial]:
-    """Return the trials that count as done: finished, pruned, or failed by their own settings."""
-    from optuna.trial import TrialState
-
-    ends = (TrialState.COMPLETE, TrialState.PRUNED)
-    return [trial for trial in study.get_trials(deepcopy=False) if trial.state in ends or _ERROR in trial.user_attrs]
 
 
 def _number(study: Study) -> list[tuple[int, FrozenTrial]]:
@@ -363,7 +285,7 @@ def _number(study: Study) -> list[tuple[int, FrozenTrial]]:
     known: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         known.setdefault(repr(sorted(trial.params.items())), trial.number)
-    shown = _ended(study) + study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+    shown = ended(study) + study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
     ordered = sorted(shown, key=lambda trial: known[repr(sorted(trial.params.items()))])
     return list(enumerate((trial for trial in ordered if trial.params), start=1))
 
@@ -388,7 +310,7 @@ def _describe(search: Search, trial: FrozenTrial, number: int) -> dict[str, Any]
         "epochs": max((line["epoch"] for line in lines if line["split"] == "train"), default=0),
         "planned_epochs": run.settings.training.epochs,
         "minutes": lines[-1]["minutes"] if lines else None,
-        "error": trial.user_attrs.get(_ERROR, ""),
+        "error": trial.user_attrs.get(ERROR, ""),
         "command": search.describe_command(settings),
     }
 

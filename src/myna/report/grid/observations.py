@@ -75,7 +75,7 @@ def observe_effects(results: Results) -> list[str]:
     effects = [effect for effect in effects_of(results) if effect.get("p_holm") is not None]
     n_trials, epoch = as_mapping(results.get("effects")).get("n_trials"), effect_epoch(results)
     if not effects:
-        return ["What the settings do cannot be said: too few trials have a score at the same epoch."]
+        return ["What the settings do cannot be said: no two trials that differ in them differ in score at one epoch."]
     clear = [effect for effect in effects if effect["p_holm"] < _ALPHA]
     sentences = [_say_effect(results, effect) for effect in clear]
     others = [short(effect["name"]) for effect in effects if effect not in clear]

@@ -84,9 +84,10 @@ def _build_summary(results: Results) -> Section:
 def _describe_search(results: Results) -> str:
     """Say what was searched, how."""
     n, size = len(as_mappings(results.get("trials"))), as_number(results.get("size")) or 0
-    space = as_mapping(results.get("space"))
+    n_keys = len(as_mapping(results.get("space")))
+    n_settings = f"{n_keys} setting{'s' if n_keys > 1 else ''}"
     return (
-        f"{n} trials of the {size:,.0f} combinations of {len(space)} settings of {as_text(results.get('config'))},"
+        f"{n} trials of the {size:,.0f} combinations of {n_settings} of {as_text(results.get('config'))},"
         f" chosen by {_SAMPLERS.get(as_text(results.get('sampler')), 'hand')}, and compared by"
         f" {name_metric(results)} on {name_split(results)}."
     )
