@@ -112,3 +112,26 @@ def test_a_model_that_sees_neighbours_has_columns_for_their_programs():
     torch.testing.assert_close(found.weights.sum(1), torch.ones(3))
     curves = delete_words(model, [problem.text], [["add", "n0"]], n_steps=3)["curves"]
     assert len({curves[order][0] for order in ORDERS}) == 1
+
+
+@pytest.mark.parametrize("kind", ["bert_lstm_attn_frozen", "bert_lstm_attn_tuned"])
+def test_a_model_on_bert_has_a_column_for_each_word_not_for_each_piece(tiny_bert, kind):
+    model, problems = build(type=kind, bert={"source": str(tiny_bert)})
+    found = map_attention(model, problems[0].text, ["add", "n0"])
+    assert found.words == mask(problems[0].text).split()
+    assert found.weights.shape == (3, len(found.words))
+    torch.testing.assert_close(found.weights.sum(1), torch.ones(3))
+    # Hidden words have other numbers of pieces than they had, and all hidden is the same for each order.
+    curves = delete_words(model, [problem.text for problem in problems], [["add", "n0"]] * 5, n_steps=3)["curves"]
+    first, middle, last = ({curves[order][place] for order in ORDERS} for place in (0, 1, -1))
+    assert len(first) == len(last) == 1
+    assert len(middle) > 1
+
+
+def test_hidden_words_are_hidden_from_bert_too(tiny_bert):
+    """Of two texts with as many words nothing is left that differs once all are hidden."""
+    model, _ = build(type="bert_lstm_attn_frozen", bert={"source": str(tiny_bert)})
+    texts = ("how many apples has 3", "what is 3 % of", "what is 3 % of 4")
+    a, b, longer = (delete_words(model, [text], [["add", "n0"]], n_steps=2)["curves"]["random"] for text in texts)
+    assert a[-1] == b[-1] != longer[-1]
+    assert a[0] != b[0]

@@ -17,7 +17,9 @@ def encoded():
     torch.manual_seed(1)
     mask = torch.arange(S) < torch.tensor([[5], [3], [1]])
     programs = torch.tensor([[0, 1, 2, 1, 2]]).expand(N, S) * mask
-    return Encoded(torch.randn(N, S, M), mask, torch.randn(N, M), torch.randint(4, V + 1, (N, S)), programs, torch.rand(N, S))
+    return Encoded(
+        torch.randn(N, S, M), mask, torch.randn(N, M), torch.randint(4, V + 1, (N, S)), programs, torch.rand(N, S)
+    )
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def test_rows_by_hand(row: int) -> None:
     assert encoder.memory_size == encoded.memory.shape[2] == 4
     torch.testing.assert_close(encoded.memory[:, :n_words], words.memory)
     torch.testing.assert_close(encoded.memory[0, n_words:], rows_by_hand(encoder, SOURCES[row]))
-    torch.testing.assert_close(encoded.summary, words.summary)
+    # The summary also says how near the nearest program is.
+    torch.testing.assert_close(encoded.summary, words.summary + encoder.nearest.weight[SOURCES[row][3][0]])
     assert encoded.mask.all()
 
 
@@ -107,6 +108,18 @@ def test_rows_stand_for_their_tokens_and_programs_begin_at_a_new_rank() -> None:
     ]
 
 
+def test_a_program_is_trusted_by_its_degree() -> None:
+    encoder = make_encoder()
+    encoded = encode(encoder, SOURCES)
+    assert encoded.trust is not None
+    expected = [[0, 0, 0, 1, 1, 1, 0.25, 0.25], [0, 0, 0, 1 / 12, 1 / 12, 0, 0, 0], [0] * 8]
+    torch.testing.assert_close(encoded.trust, torch.tensor(expected, dtype=torch.float64))
+    # How far it is trusted is learned.
+    encoded.trust.sum().backward()
+    assert encoder.trust.weight.grad is not None
+    assert encoder.trust.weight.grad.flatten().nonzero().flatten().tolist() == [0, 1, 3, 12]
+
+
 def test_padding_and_company_change_nothing() -> None:
     encoder = make_encoder()
     together = encode(encoder, SOURCES)
@@ -124,6 +137,10 @@ def test_padding_and_company_change_nothing() -> None:
             assert torch.equal(found.programs[place][real], alone.programs[0])
             assert (found.copied[place][~real] == N_TOKENS).all()
             assert not found.programs[place][~real].any()
+            assert found.trust is not None
+            assert alone.trust is not None
+            assert torch.equal(found.trust[place][real], alone.trust[0])
+            assert not found.trust[place][~real].any()
 
 
 def test_dropout_acts_in_training_alone() -> None:
@@ -254,7 +271,8 @@ def test_learns_eight_problems_by_heart_and_is_saved_with_what_it_looks_up(
     task = MathTask(config, twice(eight_problems, 8), eight_problems)
     assert task.translator.decoder.gate is not None if pointer else task.translator.decoder.pointer is None
     before = task.evaluate(CPU)
-    assert before["exact_match"] < 1
+    # One that copies knows what it sees to begin with.
+    assert pointer or before["exact_match"] == 0
     learn(task, n_steps=100)
     after = task.evaluate(CPU)
     assert after["exact_match"] == after["token_match"] == after["execution_accuracy"] == 1

@@ -105,8 +105,8 @@ def delete_words(
     """Hide the words of problems little by little, and see how soon the model loses faith in its program.
 
     If attention shows what the model needs, hiding the words attended to most hurts sooner than hiding any words, and
-    hiding those attended to least hurts later. A hidden word is read as unknown, by
-    the look-up of neighbours too.
+    hiding those attended to least hurts later. A hidden word is read as unknown, by BERT and by the look-up of
+    neighbours too.
     Source: the deletion test of Petsiuk et al. 2018, arXiv 1806.07421, on words instead of pixels.
 
     Args:
