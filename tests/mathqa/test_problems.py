@@ -281,7 +281,8 @@ def real_examples() -> list[Example]:
 def training(data_dir: Path, real_examples: list[Example]) -> list[Example]:
     if not real_examples:
         problems = read_problems(split_path(data_dir, "train"))
-        real_examples += fold(encode(problems, Vocabularies.build(problems, min_word_count=2)))
+        vocabularies = Vocabularies.build(problems, min_word_count=2)
+        real_examples += fold(encode(problems, vocabularies, WordReader(vocabularies)))
     return real_examples
 
 
