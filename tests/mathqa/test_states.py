@@ -106,6 +106,34 @@ def test_many_texts_go_into_several_files(tmp_path: Path, monkeypatch: pytest.Mo
         assert torch.equal(store.get(text), expected(text).half())
 
 
+def test_what_fails_half_way_leaves_whole_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(states, "_AT_A_TIME", 2)
+    monkeypatch.setattr(states, "_BATCH_SIZE", 1)
+
+    def fail(batch: Sequence[Pieces]) -> list[Tensor]:
+        if batch[0] == (7, 6, 5):
+            raise MemoryError
+        return [expected(text) for text in batch]
+
+    with pytest.raises(MemoryError):
+        StateStore(tmp_path).prepare(TEXTS, fail)
+    # The first two texts; of the group that failed not even what was computed.
+    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+    compute, store = Computer(), StateStore(tmp_path)
+    store.prepare(TEXTS, compute)
+    assert compute.asked == [(5, 6, 7), (7, 6, 5)]
+    for text in TEXTS:
+        assert torch.equal(store.get(text), expected(text).half())
+
+
+def test_a_file_cut_short_is_one_line(tmp_path: Path) -> None:
+    StateStore(tmp_path).prepare(TEXTS, Computer())
+    [path] = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(UserError, match=r"^.*: not states of texts: .*; delete it$"):
+        StateStore(tmp_path).prepare(TEXTS, Computer())
+
+
 @pytest.mark.parametrize("content", [b"", b"no safetensors", b"\x02\x00\x00\x00\x00\x00\x00\x00{}"])
 def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "0123.safetensors"

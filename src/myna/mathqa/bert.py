@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
@@ -55,9 +56,11 @@ def load_bert(source: str) -> Pretrained:
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
-        model = AutoModel.from_pretrained(folder, attn_implementation="sdpa")
+        model, found = AutoModel.from_pretrained(
+            folder, attn_implementation="sdpa", ignore_mismatched_sizes=True, output_loading_info=True
+        )
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True)
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
         reason = str(error).strip().splitlines()[0]
         raise UserError(
             f"model.bert.source: {source!r} cannot be had ({reason}); name a folder that holds the model, or 'package' "
@@ -65,6 +68,13 @@ def load_bert(source: str) -> Pretrained:
         ) from None
     if not hasattr(model, "embeddings") or not hasattr(getattr(model, "encoder", None), "layer"):
         raise UserError(f"model.bert.source: {source!r} holds a {type(model).__name__}; expected a BERT")
+    # Transformers gives random weights to what a file lacks, and an empty tokenizer if there is none.
+    lacking = sorted({*found["missing_keys"], *(name for name, *_ in found["mismatched_keys"])})
+    lacking = [name for name in lacking if not name.startswith("pooler.")]
+    if lacking:
+        raise UserError(f"model.bert.source: {source!r} lacks weights of the model's size, such as {lacking[0]}")
+    if len(tokenizer) <= len(tokenizer.all_special_ids):
+        raise UserError(f"model.bert.source: {source!r} holds no tokenizer; expected tokenizer.json or vocab.txt")
     return Pretrained(model.eval(), tokenizer, _fingerprint(model))
 
 
