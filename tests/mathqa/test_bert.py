@@ -482,9 +482,9 @@ def test_a_tuned_model_starts_from_the_decoder_of_a_frozen_one(
     folder = save_model(first, tmp_path / "first")
     config = make_config(tiny_bert, "bert_lstm_attn_tuned", start_from=str(folder), training={"seed": 3})
     task = MathTask(config, eight_problems, eight_problems)
-    own, fresh = task.translator.decoder.state_dict(), first.translator.decoder.state_dict()
-    assert own.keys() == fresh.keys()
-    assert all(torch.equal(own[name], tensor) for name, tensor in fresh.items())
+    own, learned = task.translator.decoder.state_dict(), first.translator.decoder.state_dict()
+    assert own.keys() == learned.keys()
+    assert all(torch.equal(own[name], tensor) for name, tensor in learned.items())
 
 
 def test_a_model_of_which_nothing_fits_is_no_start(
