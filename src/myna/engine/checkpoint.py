@@ -85,7 +85,9 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def load_matching_weights(model: nn.Module, path: Path) -> list[str]:
-    """Load those weights of a safetensors file that a model has under the same name and in the same shape.
+    """Load those parameters of a safetensors file that a model has under the same name and in the same shape.
+
+    Buffers are left out: some are facts of a model's own vocabulary, which another of its size does not share.
 
     Returns:
         their names.
@@ -93,7 +95,7 @@ def load_matching_weights(model: nn.Module, path: Path) -> list[str]:
     Raises:
         UserError: the file is missing or broken, or nothing in it fits.
     """
-    own = model.state_dict()
+    own = dict(model.named_parameters())
     tensors = _read_weights(path)
     fitting = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
     if not fitting:
