@@ -48,7 +48,9 @@ class StateStore:
         Raises:
             UserError: a file is broken or cannot be written.
         """
-        for path in sorted(self.folder.glob("*.safetensors")):
+        # Files never change, so those that were read need not be read again.
+        known = {path for path, _, _ in self._places.values()}
+        for path in sorted(set(self.folder.glob("*.safetensors")) - known):
             self._read_places(path)
         missing = [text for text in dict.fromkeys(texts) if _key(text) not in self._places]
         # Texts of like length together pad little.
