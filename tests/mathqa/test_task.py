@@ -161,7 +161,7 @@ def test_weights_follow_the_seed() -> None:
     assert not torch.equal(weights(1), weights(2))
 
 
-def test_word_dropout_hides_words_but_no_padding() -> None:
+def test_word_dropout_hides_words_but_no_number_and_no_padding() -> None:
     problems = make_problems(24)
     task = MathTask(make_config(data={"word_dropout": 0.25, "min_word_count": 1}), problems, problems)
     batch = collate(task.examples * 20)
@@ -171,7 +171,10 @@ def test_word_dropout_hides_words_but_no_padding() -> None:
     changed = after != before
     assert (after[changed] == UNKNOWN).all()
     assert torch.equal(after == PAD, before == PAD)
-    assert changed.sum().item() / batch.lengths.sum().item() == pytest.approx(0.25, abs=0.02)
+    numbers = torch.isin(before, torch.tensor(task.vocabularies.number_ids()))
+    assert numbers.sum() > 100
+    assert not changed[numbers].any()
+    assert changed.sum().item() / (~numbers & (before != PAD)).sum().item() == pytest.approx(0.25, abs=0.02)
     assert torch.equal(dropped.inputs, batch.inputs)
     assert torch.equal(dropped.targets, batch.targets)
 

@@ -301,12 +301,13 @@ class MathTask:
         return float(sums[0] / sums[1])
 
     def _drop_words(self, batch: Batch) -> Batch:
-        """Read a share of the words as unknown, so that the model learns to do without."""
+        """Read a share of the words as unknown, so that the model learns to do without; numbers are never hidden."""
         share = self.config.data.word_dropout
         if not share:
             return batch
         words, *others = batch.source
-        dropped = (torch.rand(words.shape, device=words.device) < share) & (words != PAD)
+        kept = torch.tensor([PAD, *self.vocabularies.number_ids()], device=words.device)
+        dropped = (torch.rand(words.shape, device=words.device) < share) & ~torch.isin(words, kept)
         return replace(batch, source=(words.masked_fill(dropped, UNKNOWN), *others))
 
     def _learn_neighbours(self, training: Sequence[Problem]) -> Callable[[Sequence[str]], Source] | None:

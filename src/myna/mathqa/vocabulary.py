@@ -67,6 +67,10 @@ class Vocabularies:
         """Return the ids of a masked text; a text without words reads as one unknown word."""
         return tuple(self.words.ids(words)) or (UNKNOWN,)
 
+    def number_ids(self) -> list[int]:
+        """Return the ids of the words that stand for numbers: n0, n1, ..."""
+        return self.words.ids(word for word in self.words.tokens if _NUMBER_WORD.fullmatch(word))
+
     def copied_tokens(self) -> list[int]:
         """Return the program token that each word stands for: that of its name for n0, n1, ..., V else."""
         none = len(self.tokens)
