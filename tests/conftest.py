@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,20 @@ def _isolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYNA_RUNS", str(tmp_path / "runs"))
     # What a test writes need not outlive a power cut, and waiting for the disk takes most of a small training.
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.fixture
+def _alarm() -> Iterator[None]:
+    """Fails a test that computes for half a minute; what would not end has not ended then."""
+
+    def stop(number: int, frame: object) -> None:
+        raise AssertionError("still computing after half a minute")
+
+    previous = signal.signal(signal.SIGVTALRM, stop)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 30)
+    yield
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    signal.signal(signal.SIGVTALRM, previous)
 
 
 COLOURS = {"Crow": (40, 40, 40), "Egret": (220, 220, 220), "Roller": (40, 80, 220)}

@@ -13,10 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn.utils import clip_grad_norm_
 
 from myna.config import MathConfig, OptimizerSection
-from myna.engine.checkpoint import WEIGHTS, save_weights
+from myna.engine.checkpoint import WEIGHTS
 from myna.engine.optim import Pace, build_optimizer
 from myna.errors import UserError
 from myna.mathqa.batches import collate_sources
@@ -348,28 +347,6 @@ def make_config(folder: Path, kind: str, bert: dict[str, Any] | None = None, **s
     return MathConfig.model_validate({**values, "model": {"type": kind, **sizes, "bert": own}})
 
 
-def learn(task: MathTask, n_steps: int) -> None:
-    """Take optimiser steps as the engine's loop does, on all training examples at once."""
-    optimizer = build_optimizer(task.model, OptimizerSection(learning_rate=0.02, weight_decay=0.0))
-    torch.manual_seed(0)
-    task.model.train()
-    for step in range(n_steps):
-        loss, weight = task.loss(task.model, range(len(task.examples)), CPU, step / n_steps)
-        (loss / weight).backward()
-        clip_grad_norm_(task.model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-    task.model.eval()
-
-
-def save_model(task: MathTask, folder: Path) -> Path:
-    """Write a model folder as the engine's loop does."""
-    folder.mkdir(parents=True)
-    save_weights(folder / WEIGHTS, task.model.state_dict())
-    task.save(folder)
-    return folder
-
-
 @pytest.mark.parametrize(
     ("kind", "bert"),
     [
@@ -381,7 +358,13 @@ def save_model(task: MathTask, folder: Path) -> Path:
     ids=["frozen", "frozen-lstm-mask", "tuned", "all-tuned-lstm"],
 )
 def test_learns_eight_problems_by_heart_and_is_saved(
-    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem], kind: str, bert: dict[str, Any]
+    tiny_bert: Path,
+    tmp_path: Path,
+    eight_problems: list[Problem],
+    kind: str,
+    bert: dict[str, Any],
+    learn: Callable[..., Any],
+    save_model: Callable[..., Any],
 ) -> None:
     config = make_config(tiny_bert, f"bert_lstm_attn_{kind}", bert, teacher_forcing={"ratio": 0.6})
     task = MathTask(config, eight_problems, eight_problems)
@@ -405,7 +388,9 @@ def test_learns_eight_problems_by_heart_and_is_saved(
     assert any(name.startswith("encoder.embeddings.") for name in own) == (bert.get("frozen_words") is False)
 
 
-def test_tuning_moves_the_upper_layers_alone(tiny_bert: Path, eight_problems: list[Problem]) -> None:
+def test_tuning_moves_the_upper_layers_alone(
+    tiny_bert: Path, eight_problems: list[Problem], learn: Callable[..., Any]
+) -> None:
     task = MathTask(make_config(tiny_bert, "bert_lstm_attn_tuned"), eight_problems, eight_problems)
     learn(task, n_steps=2)
     encoder = task.translator.encoder
@@ -430,7 +415,7 @@ def test_pretrained_weights_are_where_tuning_begins(tiny_bert: Path, eight_probl
 
 
 def test_frozen_states_are_computed_once(
-    tiny_bert: Path, eight_problems: list[Problem], monkeypatch: pytest.MonkeyPatch
+    tiny_bert: Path, eight_problems: list[Problem], monkeypatch: pytest.MonkeyPatch, learn: Callable[..., Any]
 ) -> None:
     config = make_config(tiny_bert, "bert_lstm_attn_tuned")
     MathTask(config, eight_problems, eight_problems)
@@ -447,7 +432,7 @@ def test_frozen_states_are_computed_once(
 
 
 def test_another_bert_than_the_one_trained_on_is_refused(
-    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem]
+    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem], save_model: Callable[..., Any]
 ) -> None:
     bert = shutil.copytree(tiny_bert, tmp_path / "bert")
     task = MathTask(make_config(bert, "bert_lstm_attn_frozen"), eight_problems, eight_problems)
@@ -462,7 +447,9 @@ def test_another_bert_than_the_one_trained_on_is_refused(
     assert found != expected
 
 
-def test_a_model_folder_says_which_bert(tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem]) -> None:
+def test_a_model_folder_says_which_bert(
+    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem], save_model: Callable[..., Any]
+) -> None:
     task = MathTask(make_config(tiny_bert, "bert_lstm_attn_frozen"), eight_problems, eight_problems)
     folder = save_model(task, tmp_path / "model")
     assert f'sha256 = "{load_bert(str(tiny_bert)).sha256}"' in (folder / CONFIG).read_text(encoding="utf-8")
@@ -475,7 +462,11 @@ def test_words_cannot_be_dropped(tiny_bert: Path, eight_problems: list[Problem])
 
 
 def test_a_tuned_model_starts_from_the_decoder_of_a_frozen_one(
-    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem]
+    tiny_bert: Path,
+    tmp_path: Path,
+    eight_problems: list[Problem],
+    learn: Callable[..., Any],
+    save_model: Callable[..., Any],
 ) -> None:
     first = MathTask(make_config(tiny_bert, "bert_lstm_attn_frozen"), eight_problems, eight_problems)
     learn(first, n_steps=2)
@@ -488,7 +479,7 @@ def test_a_tuned_model_starts_from_the_decoder_of_a_frozen_one(
 
 
 def test_a_model_of_which_nothing_fits_is_no_start(
-    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem]
+    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem], save_model: Callable[..., Any]
 ) -> None:
     # Other words and tokens, and no size the same.
     sizes = {"glove": "none", "learned_size": 5, "encoder_size": 7, "decoder_size": 11, "token_size": 3}

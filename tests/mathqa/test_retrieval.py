@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.nn.utils import clip_grad_norm_
 
-from myna.config import MathConfig, OptimizerSection
-from myna.engine.checkpoint import WEIGHTS, save_weights
-from myna.engine.optim import build_optimizer
+from myna.config import MathConfig
 from myna.errors import UserError
 from myna.mathqa.batches import Example, collate, collate_sources
 from myna.mathqa.decoder import LSTMDecoder
 from myna.mathqa.encoders import BiLSTMEncoder, Encoded, WordEmbedding
 from myna.mathqa.prediction import predict
-from myna.mathqa.problems import Problem, as_items, mask, program_tokens
+from myna.mathqa.problems import Problem, mask, program_tokens
 from myna.mathqa.readers import NeighbourReader, Source
 from myna.mathqa.retrieval import RetrievalEncoder
 from myna.mathqa.task import MathModel, MathTask
@@ -232,39 +229,14 @@ def test_the_ratio_is_drawn_anew_for_each_example(eight_problems: list[Problem])
     assert len({tuple(exact[start : start + 4]) for start in range(0, 2000, 4)}) == 16
 
 
-def learn(task: MathTask, n_steps: int) -> None:
-    """Take optimiser steps as the engine's loop does, on all training examples at once."""
-    optimizer = build_optimizer(task.model, OptimizerSection(learning_rate=0.02, weight_decay=0.0))
-    torch.manual_seed(0)
-    task.model.train()
-    for step in range(n_steps):
-        loss, weight = task.loss(task.model, range(len(task.examples)), CPU, step / n_steps)
-        (loss / weight).backward()
-        clip_grad_norm_(task.model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-    task.model.eval()
-
-
-def save_model(task: MathTask, folder: Path) -> Path:
-    """Write a model folder as the engine's loop does."""
-    folder.mkdir(parents=True)
-    save_weights(folder / WEIGHTS, task.model.state_dict())
-    task.save(folder)
-    return folder
-
-
-def write_training(folder: Path, problems: list[Problem]) -> Path:
-    """Write a data folder with a training file."""
-    path = folder / "mathqa" / "train.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(as_items(problems, [""] * len(problems))), encoding="utf-8")
-    return folder
-
-
 @pytest.mark.parametrize("pointer", [True, False])
 def test_learns_eight_problems_by_heart_and_is_saved_with_what_it_looks_up(
-    tmp_path: Path, eight_problems: list[Problem], pointer: bool
+    tmp_path: Path,
+    eight_problems: list[Problem],
+    pointer: bool,
+    learn: Callable[..., Any],
+    save_model: Callable[..., Any],
+    write_training: Callable[..., Any],
 ) -> None:
     config = make_config()
     config = config.model_copy(update={"model": config.model.model_copy(update={"pointer": pointer})})
@@ -290,7 +262,9 @@ def test_learns_eight_problems_by_heart_and_is_saved_with_what_it_looks_up(
     assert predict(model.translator, model.reader, texts, **settings) == expected
 
 
-def test_other_training_problems_are_refused(tmp_path: Path, eight_problems: list[Problem]) -> None:
+def test_other_training_problems_are_refused(
+    tmp_path: Path, eight_problems: list[Problem], save_model: Callable[..., Any], write_training: Callable[..., Any]
+) -> None:
     task = MathTask(make_config(), eight_problems, eight_problems)
     folder = save_model(task, tmp_path / "model")
     with pytest.raises(UserError) as caught:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from myna.config import MathConfig, check
-from myna.engine.checkpoint import WEIGHTS, save_weights
+from myna.engine.checkpoint import WEIGHTS
 from myna.errors import UserError
 from myna.mathqa.infer import main
 from myna.mathqa.prediction import predict
-from myna.mathqa.problems import Problem, as_items
+from myna.mathqa.problems import Problem
 from myna.mathqa.splits import generate_splits
 from myna.mathqa.task import MathModel, MathTask
 
@@ -26,20 +27,6 @@ TEXTS = ["ravi has 30 apples and buys 4 more . how many apples are there now ?",
 def make_task(training: list[Problem], **data: Any) -> MathTask:
     sizes = {"token_size": 8, "neighbours": {"n": 2, "size": 8}}
     return MathTask(check(MathConfig, {"model": TINY | sizes, "data": data}, "test"), training, training[:5])
-
-
-def save_model(task: MathTask, folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    save_weights(folder / WEIGHTS, task.model.state_dict())
-    task.save(folder)
-    return folder
-
-
-def write_training(folder: Path, problems: list[Problem]) -> Path:
-    path = folder / "mathqa" / "train.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(as_items(problems, [""] * len(problems))), encoding="utf-8")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -53,12 +40,12 @@ def task(training: list[Problem]) -> MathTask:
 
 
 @pytest.fixture(scope="module")
-def model_folder(task: MathTask, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def model_folder(task: MathTask, tmp_path_factory: pytest.TempPathFactory, save_model: Callable[..., Any]) -> Path:
     return save_model(task, tmp_path_factory.mktemp("model"))
 
 
 @pytest.fixture(scope="module")
-def data(training: list[Problem], tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(training: list[Problem], tmp_path_factory: pytest.TempPathFactory, write_training: Callable[..., Any]) -> Path:
     return write_training(tmp_path_factory.mktemp("data"), training)
 
 
@@ -107,7 +94,12 @@ def test_the_course_s_script_takes_it(model_folder: Path, data: Path, test_file:
 
 
 def test_other_data_is_one_line_and_the_file_stays_as_it_was(
-    model_folder: Path, training: list[Problem], test_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model_folder: Path,
+    training: list[Problem],
+    test_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    write_training: Callable[..., Any],
 ) -> None:
     other = write_training(tmp_path / "other", training[:-1])
     before = test_file.read_text()
@@ -132,7 +124,12 @@ def test_no_data_is_one_line(
 
 @pytest.mark.parametrize("items", [[], [{"Problem": TEXTS[1]}]])
 def test_training_problems_without_a_program_are_one_line(
-    model_folder: Path, test_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], items: list[Any]
+    model_folder: Path,
+    test_file: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    items: list[Any],
+    write_training: Callable[..., Any],
 ) -> None:
     data = write_training(tmp_path / "data", [])
     (data / "mathqa" / "train.json").write_text(json.dumps(items), encoding="utf-8")
@@ -141,7 +138,13 @@ def test_training_problems_without_a_program_are_one_line(
     assert error == "infer.py: no training problem with a program to look up\n"
 
 
-def test_a_model_of_some_of_the_problems_finds_them_again(training: list[Problem], data: Path, tmp_path: Path) -> None:
+def test_a_model_of_some_of_the_problems_finds_them_again(
+    training: list[Problem],
+    data: Path,
+    tmp_path: Path,
+    save_model: Callable[..., Any],
+    write_training: Callable[..., Any],
+) -> None:
     task = make_task(training, limit=20)
     model = MathModel.load(save_model(task, tmp_path / "model"), data)
     found, kept = (

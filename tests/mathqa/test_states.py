@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from myna.errors import UserError
@@ -144,3 +145,23 @@ def test_a_broken_file_is_one_line(tmp_path: Path, content: bytes) -> None:
     assert message.startswith(f"{path}: not states of texts: ")
     assert message.endswith("; delete it")
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"keys": torch.zeros(3, 31, dtype=torch.uint8)},
+        {"keys": torch.zeros(2, 32, dtype=torch.uint8)},
+        {"keys": torch.zeros(3, 32)},
+        {"ends": torch.tensor([3, 1, 6])},
+        {"ends": torch.tensor([1, 3, 7])},
+        {"states": torch.zeros(6)},
+    ],
+    ids=lambda changed: str(next(iter(changed))),
+)
+def test_a_file_whose_parts_do_not_fit_each_other_is_one_line(tmp_path: Path, changed: dict[str, Tensor]) -> None:
+    keys = torch.arange(96, dtype=torch.uint8).view(3, 32)
+    parts = {"states": torch.zeros(6, 4), "ends": torch.tensor([1, 3, 6]), "keys": keys, **changed}
+    save_file(parts, tmp_path / "0123.safetensors")
+    with pytest.raises(UserError, match=r"0123\.safetensors: not states of texts: .*; delete it$"):
+        StateStore(tmp_path).prepare(TEXTS, Computer())

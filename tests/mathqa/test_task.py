@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -10,11 +11,9 @@ from typing import Any
 
 import pytest
 import torch
-from torch.nn.utils import clip_grad_norm_
 
-from myna.config import MathConfig, OptimizerSection, TeacherForcingSection
-from myna.engine.checkpoint import WEIGHTS, save_weights
-from myna.engine.optim import build_optimizer
+from myna.config import MathConfig, TeacherForcingSection
+from myna.engine.checkpoint import WEIGHTS
 from myna.errors import UserError
 from myna.mathqa.batches import collate, encode
 from myna.mathqa.prediction import predict
@@ -52,26 +51,11 @@ def generate_sample() -> list[Problem]:
     return generate_splits().train
 
 
-def learn(task: MathTask, n_steps: int, learning_rate: float = 0.02) -> None:
-    """Take optimiser steps as the engine's loop does, on all training examples at once."""
-    section = OptimizerSection(learning_rate=learning_rate, weight_decay=0.0)
-    optimizer = build_optimizer(task.model, section)
-    torch.manual_seed(0)
-    task.model.train()
-    for _ in range(n_steps):
-        loss, weight = task.loss(task.model, range(len(task.examples)), CPU)
-        (loss / weight).backward()
-        clip_grad_norm_(task.model.parameters(), 1.0)
-        optimizer.step()
-        optimizer.zero_grad()
-    task.model.eval()
-
-
 @pytest.mark.parametrize("form", ["parallel", "stepwise"])
 @pytest.mark.parametrize(
     "model", [{"type": "lstm_lstm"}, *ATTENTIVE, WITHOUT_POINTER], ids=lambda model: "-".join(map(str, model.values()))
 )
-def test_learns_eight_problems_by_heart(model: dict[str, Any], form: str) -> None:
+def test_learns_eight_problems_by_heart(model: dict[str, Any], form: str, learn: Callable[..., Any]) -> None:
     problems = make_problems()
     assert len({problem.formula for problem in problems}) == 8
     task = MathTask(make_config(model, teacher_forcing={"ratio": 0.6, "form": form}), problems, problems)
@@ -84,19 +68,11 @@ def test_learns_eight_problems_by_heart(model: dict[str, Any], form: str) -> Non
 
 
 @pytest.fixture(scope="module")
-def learned() -> MathTask:
+def learned(learn: Callable[..., Any]) -> MathTask:
     """A model that has learned a little."""
     task = MathTask(make_config(ATTENTIVE[0], label_smoothing=0.1), make_problems(), make_problems(24))
     learn(task, n_steps=15)
     return task
-
-
-def save_model(task: MathTask, folder: Path) -> Path:
-    """Write a model folder as the engine's loop does."""
-    folder.mkdir(parents=True)
-    save_weights(folder / WEIGHTS, task.model.state_dict())
-    task.save(folder)
-    return folder
 
 
 def test_loss_is_finite_and_that_of_the_tokens_training_knows(learned: MathTask) -> None:
@@ -179,7 +155,7 @@ def test_word_dropout_hides_words_but_no_number_and_no_padding() -> None:
     assert torch.equal(dropped.targets, batch.targets)
 
 
-def test_model_folder_gives_back_the_model(learned: MathTask, tmp_path: Path) -> None:
+def test_model_folder_gives_back_the_model(learned: MathTask, tmp_path: Path, save_model: Callable[..., Any]) -> None:
     folder = save_model(learned, tmp_path / "model")
     model = MathModel.load(folder)
     assert model.config == learned.config
@@ -191,14 +167,16 @@ def test_model_folder_gives_back_the_model(learned: MathTask, tmp_path: Path) ->
     assert len({best[0].text for best in expected if best}) > 1
 
 
-def test_run_folder_gives_its_best_model(learned: MathTask, tmp_path: Path) -> None:
+def test_run_folder_gives_its_best_model(learned: MathTask, tmp_path: Path, save_model: Callable[..., Any]) -> None:
     save_model(learned, tmp_path / "run" / "best")
     model = MathModel.load(tmp_path / "run")
     weights = learned.translator.state_dict()
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.translator.state_dict().items())
 
 
-def test_model_folder_with_glove_needs_glove_no_more(tmp_path: Path) -> None:
+def test_model_folder_with_glove_needs_glove_no_more(
+    tmp_path: Path, learn: Callable[..., Any], save_model: Callable[..., Any]
+) -> None:
     source = tmp_path / "glove.3d.txt"
     source.write_text("what 1 2 3\nis 4 5 6\n? 7 8 9\nof -1 -2 -3\n", encoding="utf-8")
     task = MathTask(make_config({"glove": str(source)}), make_problems(), make_problems())
@@ -239,7 +217,7 @@ def test_missing_glove_is_named(tmp_path: Path) -> None:
     ],
 )
 def test_broken_model_folder_is_told_in_one_line(
-    learned: MathTask, tmp_path: Path, file: str, content: str | None, reason: str
+    learned: MathTask, tmp_path: Path, file: str, content: str | None, reason: str, save_model: Callable[..., Any]
 ) -> None:
     folder = save_model(learned, tmp_path / "model")
     if content is None:
@@ -253,7 +231,7 @@ def test_broken_model_folder_is_told_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_weights_of_another_size_are_refused(learned: MathTask, tmp_path: Path) -> None:
+def test_weights_of_another_size_are_refused(learned: MathTask, tmp_path: Path, save_model: Callable[..., Any]) -> None:
     folder = save_model(learned, tmp_path / "model")
     text = (folder / CONFIG).read_text(encoding="utf-8")
     assert "decoder_size = 48" in text
@@ -309,7 +287,9 @@ def test_progress_decides_how_often_the_reference_is_fed(monkeypatch: pytest.Mon
     assert fed == pytest.approx([1.0, 0.6, 0.2])
 
 
-def test_a_training_starts_from_what_fits_of_another(tmp_path: Path) -> None:
+def test_a_training_starts_from_what_fits_of_another(
+    tmp_path: Path, learn: Callable[..., Any], save_model: Callable[..., Any]
+) -> None:
     problems = make_problems(24)
     first = MathTask(make_config(), problems[:8], problems)
     learn(first, n_steps=2)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -24,6 +25,7 @@ from myna.errors import UserError
 Pieces = tuple[int, ...]
 _AT_A_TIME = 256
 _BATCH_SIZE = 32
+_KEY_SIZE = hashlib.sha256().digest_size
 
 
 class StateStore:
@@ -89,10 +91,18 @@ class StateStore:
         file = self._open(path)
         try:
             last, keys = (file.get_tensor(name) for name in ("ends", "keys"))  # type: ignore[no-untyped-call]
-        except SafetensorError as error:
+            n_rows, _ = file.get_slice("states").get_shape()  # type: ignore[no-untyped-call]
+        except (SafetensorError, ValueError) as error:
             raise UserError(f"{path}: not states of texts: {error}; delete it") from None
-        ends = last.tolist()
-        for key, start, end in zip(keys, [0, *ends[:-1]], ends, strict=True):
+        ends = [0, *last.flatten().tolist()]
+        if (
+            keys.dtype != torch.uint8
+            or keys.shape != (len(last), _KEY_SIZE)
+            or ends != sorted(ends)
+            or ends[-1] != n_rows
+        ):
+            raise UserError(f"{path}: not states of texts: its parts do not fit each other; delete it")
+        for key, (start, end) in zip(keys, pairwise(ends), strict=True):
             self._places[bytes(key.tolist())] = path, start, end
 
     def _open(self, path: Path) -> safe_open:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import signal
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -143,20 +141,6 @@ def test_whole_numbers_stay_exact_on_the_way() -> None:
     assert execute_text("factorial(const_1000)|log(#0)|", []).value == pytest.approx(5912.128178)
     assert execute_text("factorial(const_30)|reminder(#0,const_31)|", []).value == 30  # Wilson's theorem
     assert execute_text("factorial(const_1000)|inverse(#0)|", []).value == 0
-
-
-@pytest.fixture
-def _alarm() -> Iterator[None]:
-    """Fail a test that computes for half a minute; what would not end has not ended then."""
-
-    def stop(number: int, frame: object) -> None:
-        raise AssertionError("still computing after half a minute")
-
-    previous = signal.signal(signal.SIGVTALRM, stop)
-    signal.setitimer(signal.ITIMER_VIRTUAL, 30)
-    yield
-    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-    signal.signal(signal.SIGVTALRM, previous)
 
 
 @pytest.mark.usefixtures("_alarm")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from pathlib import Path
 
 import pytest
@@ -125,19 +124,15 @@ def test_summary_of_nothing() -> None:
 @pytest.mark.parametrize("split", ["train", "dev", "test"])
 def test_references_score_in_full(data_dir: Path, split: str) -> None:
     items = json.loads((data_dir / "mathqa" / f"{split}.json").read_text())
-    started = time.process_time()
     verdicts = [judge(i["Problem"], i["answer"], i["linear_formula"], i["linear_formula"]) for i in items]
-    seconds = time.process_time() - started
     scores = summarise(verdicts)
     assert (scores.exact_match, scores.raw_exact_match, scores.execution_accuracy) == (1, 1, 1)
     assert scores.token_match == 1
     assert scores.failures == {}
-    assert seconds / len(items) < 0.001  # 3,000 problems in well under 3 seconds even on a busy machine
 
 
+@pytest.mark.usefixtures("_alarm")
 def test_a_file_of_endless_programs_is_scored_at_once() -> None:
     programs = ["factorial(n0)|factorial(#0)|", "power(n0,n0)|power(#0,#0)|floor(#1)|power(#2,#2)|", "factorial(n1)|"]
-    started = time.process_time()
     verdicts = [judge("12 apples and 1,000,000,000 pears", 3, REFERENCE, text) for text in programs * 300]
-    assert time.process_time() - started < 1
     assert {verdict.failure for verdict in verdicts} == {Failure.TOO_LARGE}
