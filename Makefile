@@ -6,7 +6,7 @@ ifneq ($(wildcard ../shared/data),)
 export MYNA_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: study test lint bench clean
+.PHONY: study test lint docs bench clean
 
 study: .venv/installed          ## train, measure, explain and report: the quick study of each half
 	$(BIN)/myna study run configs/studies/quick-math.toml
@@ -23,6 +23,9 @@ lint: .venv/installed           ## ruff, mypy, import-linter
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+docs: .venv/installed           ## the documentation site, in site/; fails at a broken link
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 bench: .venv/installed          ## speeds, as ratios measured in one run
 	$(BIN)/python benchmarks/decoding.py
