@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import posixpath
 import re
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Any
 
 from mkdocs.structure.files import File, Files
 
-_LINK = re.compile(
-    r"(?<!!)\[(?P<label>[^\]]*)\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)|!\[(?P<alt>[^\]]*)\]\((?P<image>[^)\s:]+)\)"
-)
+_LINK = re.compile(r"(?P<mark>!?)\[(?P<label>[^\]]*)\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -28,18 +25,13 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
     here = "" if uri == "index.md" else posixpath.dirname(f"docs/{uri}")
 
     def rewrite(match: re.Match[str]) -> str:
-        target = match["target"] or match["image"]
-        path = posixpath.normpath(posixpath.join(here, target))
-        if not Path(config.config_file_path).parent.joinpath(path).exists():
+        path = posixpath.normpath(posixpath.join(here, match["target"]))
+        if not (Path(config.config_file_path).parent / path).exists():
             return match[0]  # broken: mkdocs says so
-        inside = os.path.relpath(path, "docs")
-        if inside.startswith(".."):
+        inside = posixpath.relpath(path, "docs")
+        if inside.startswith("..") or Path(path).is_dir():
             return f"{match['label']} (`{path}`)"
         relative = posixpath.relpath(inside, posixpath.dirname(uri) or ".")
-        if match["image"]:
-            return f"![{match['alt']}]({relative})"
-        if Path(path).is_dir():
-            return f"{match['label']} (`{path}`)"
-        return f"[{match['label']}]({relative}{match['anchor'] or ''})"
+        return f"{match['mark']}[{match['label']}]({relative}{match['anchor'] or ''})"
 
     return _LINK.sub(rewrite, markdown)
