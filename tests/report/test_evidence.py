@@ -9,6 +9,8 @@ from PIL import Image
 from myna import runs
 from myna.birds.splits import load_splits
 from myna.files import write_json
+from myna.mathqa.problems import as_items
+from myna.mathqa.splits import generate_splits
 from myna.report.evidence import add_evidence
 from myna.report.results import as_picture
 
@@ -67,6 +69,7 @@ def test_the_explanation_comes_with_its_tiles(bird_folder: Path, tmp_path: Path)
     assert "explanation" not in second
     assert first["explanation"]["notes"] == ["one"]
     assert first["explanation"]["findings"] == []
+    assert first["explanation"]["analysis"] == {}
     assert as_picture(first["explanation"]["classes"][0]["photos"][0]["tile"])
 
 
@@ -79,3 +82,30 @@ def test_math_runs_get_their_attention() -> None:
     first, second, third = add_evidence(results)["runs"]
     assert "attention" not in first
     assert second["attention"] == third["attention"] == {"maps": []}
+
+
+def test_mistakes_of_loose_math_runs_are_counted_where_predictions_and_problems_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MYNA_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    splits = generate_splits()
+    predicted = [problem.formula or "" for problem in splits.test[:-1]]
+    for name, programs in (("a", [*predicted, "add(n0,n99)|"]), ("b", predicted)):
+        # The second has predictions of other problems than those of the split.
+        items = as_items(splits.test[: len(programs)], programs)
+        write_json(runs.runs_folder() / name / "predictions-test-10-plain.json", items)
+    results = {
+        "study": "math",
+        "source": splits.source,
+        "is_generated": True,
+        "is_loose": True,
+        "runs": [{"name": "a"}, {"name": "b"}],
+    }
+    first, second = add_evidence(results)["runs"]
+    assert list(first["mistakes"]) == ["test"]
+    kinds = first["mistakes"]["test"]["kinds"]
+    assert (kinds["exact"], kinds["does not run"]) == (len(splits.test) - 1, 1)
+    assert "mistakes" not in second
+    for other in ({"is_loose": False}, {"source": "other problems"}, {"is_generated": False}):
+        assert "mistakes" not in add_evidence(results | other)["runs"][0]

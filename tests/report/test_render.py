@@ -122,6 +122,20 @@ def test_html_and_markdown_have_the_same_tables(whole: tuple[Path, str, str]) ->
     assert len(re.findall(r"^\| ", markdown, re.MULTILINE)) == n_rows + n_tables
 
 
+def test_titles_that_columns_share_have_their_groups_in_markdown(whole: tuple[Path, str, str]) -> None:
+    markdown = whole[2]
+    assert "| All EM | Raw EM |" in markdown
+    assert "| Kind | lstm_lstm Programs | lstm_lstm % | lstm_lstm_attn Programs | lstm_lstm_attn % |" in markdown
+
+
+def test_a_line_of_the_page_tears_no_figure_apart(whole: tuple[Path, str, str]) -> None:
+    html = whole[1]
+    assert "95\N{NO-BREAK SPACE}%" in html
+    assert "p\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}0.002" in html
+    assert not re.search(r"\d %[^<]*</(?:p|li|dd|td|small|figcaption)>", html)
+    assert "95 %" in whole[2]
+
+
 def test_every_markdown_row_has_as_many_cells_as_its_header(results: Results, tmp_path: Path) -> None:
     results["runs"][0]["label"] = "a|b\\|c`|`"
     results["runs"][0]["command"] = "a | b `c`"

@@ -98,6 +98,14 @@ def test_a_study_goes_before_a_run_of_its_name() -> None:
     assert find(str(folder)) == folder
 
 
+def test_a_search_comes_as_it_is_and_a_study_goes_before_it() -> None:
+    folder = runs.runs_folder() / "studies" / "grid"
+    write_json(folder / "grid.json", {"study": "math", "name": "grid", "trials": []})
+    assert collect(["grid", str(folder)]) == [{"study": "math", "name": "grid", "trials": []}] * 2
+    write_study("grid")
+    assert collect(["grid"])[0]["runs"] == []
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

@@ -20,7 +20,7 @@ def print_comparison(found: Mapping[str, Any]) -> None:
     settings = [(row["name"], _plain(row["a"]), _plain(row["b"])) for row in found["settings"]]
     _print_table(console, "settings that differ", ("", "a", "b"), settings)
     curves = [
-        (row["name"], *(cell for key in ("a", "b") for cell in _curve_cells(row["name"], row[key])))
+        (row["name"].replace("_", " "), *(c for key in ("a", "b") for c in _curve_cells(row["name"], row[key])))
         for row in found["curves"]
     ]
     _print_table(console, "curves", ("", "a best", "epoch", "a final", "b best", "epoch", "b final"), curves)

@@ -10,7 +10,7 @@ from myna.errors import UserError
 from myna.files import read_json
 from myna.report.results import as_mappings, as_number, curve_of
 from myna.report.significance import judge, say_p
-from myna.studies.collection import describe_run, find, measure_command, read_kind
+from myna.studies.collection import describe_run, find, find_results, measure_command, read_kind
 from myna.studies.statistics import paired_difference
 
 _CURVES = {
@@ -80,7 +80,7 @@ def find_run(name: str) -> Path:
         UserError: there is none, or the name is a study's.
     """
     folder = find(name)
-    if (folder / "results.json").exists():
+    if find_results(folder):
         raise UserError(f"{name}: a study; expected a run (a study compares its runs in its own report)")
     return folder
 

@@ -1,4 +1,4 @@
-"""What runs have to show beside their scores: photos, Grad-CAM maps, attention maps.
+"""What runs have to show beside their scores: photos, Grad-CAM maps, attention maps, kinds of mistakes.
 
 Studies write numbers. This is added when a report is made, so that it shows what was explained after the study too.
 """
@@ -30,25 +30,65 @@ def add_evidence(results: Results, data: Path | None = None) -> Results:
 
     Args:
         results: of a study, or of loose runs; left as they are.
-        data: the data folder asked for; else $MYNA_DATA, then ./data. Where it lacks the photos, none are shown.
+        data: the data folder asked for; else $MYNA_DATA, then ./data. Where it lacks the photos or problems that runs
+            were measured on, these are not shown.
 
     Returns:
-        for math, runs with `attention`; for birds, the best run with `confused_photos` (see
-        `myna.birds.confusion.show_confused`), and the best of those that were explained with `explanation`: its
-        index, with each photo and its map below it as a data URI under `tile`, and under `findings` sentences on its
-        analysis.
+        for math, runs with `attention`, and loose ones with `mistakes`, as a study counts them; for birds, the best run
+        with `confused_photos` (see `myna.birds.confusion.show_confused`), and the best of those that were explained
+        with `explanation`: its index, with each photo and its map below it as a data URI under `tile`, its `analysis`,
+        and under `findings` sentences on that.
 
     Raises:
         UserError: a file is not what it should be.
     """
-    shown = _find_attention(results) if results.get("study") == "math" else _find_photos(results, data)
+    shown = _find_math(results, data) if results.get("study") == "math" else _find_photos(results, data)
     return {**results, "runs": [{**run, **shown.get(as_text(run.get("name")), {})} for run in runs_of(results)]}
 
 
-def _find_attention(results: Results) -> dict[str, dict[str, Any]]:
-    """Return the attention of runs by their names."""
-    paths = {as_text(run.get("name")): _folder_of(run) / ATTENTION for run in runs_of(results)}
-    return {name: {"attention": read_json(path)} for name, path in paths.items() if path.is_file()}
+def _find_math(results: Results, data: Path | None) -> dict[str, dict[str, Any]]:
+    """Return the attention of runs, and the mistakes of loose ones, by their names."""
+    shown: dict[str, dict[str, Any]] = {}
+    for run in runs_of(results):
+        path = _folder_of(run) / ATTENTION
+        shown[as_text(run.get("name"))] = {"attention": read_json(path)} if path.is_file() else {}
+    for name, mistakes in _count_mistakes(results, data).items() if results.get("is_loose") else ():
+        shown[name]["mistakes"] = mistakes
+    return shown
+
+
+def _count_mistakes(results: Results, data: Path | None) -> dict[str, dict[str, Any]]:
+    """Return what kinds of mistakes runs made by their names and splits, where predictions and problems are there."""
+    paths = {
+        (as_text(run.get("name")), split): path
+        for run in runs_of(results)
+        for split in ("test", "dev")
+        if (path := _folder_of(run) / f"predictions-{split}-10-plain.json").is_file()
+    }
+    # Generated problems belong to runs on generated problems.
+    if not paths or (find_data(data) is None) != bool(results.get("is_generated")):
+        return {}
+    # Bring scikit-learn along, which birds need not wait for.
+    from myna.mathqa import splits as math_splits
+    from myna.mathqa.baselines import NeighbourIndex
+    from myna.mathqa.evaluation import read_predictions
+    from myna.mathqa.mistakes import count_mistakes
+
+    try:
+        splits = math_splits.load_splits(data)
+    except UserError:
+        # A data folder may hold photos alone.
+        return {}
+    if splits.source != results.get("source"):
+        return {}
+    index = NeighbourIndex(splits.train)
+    counted: dict[str, dict[str, Any]] = {}
+    for (name, split), path in paths.items():
+        items, problems = read_predictions(path), splits.named(split)
+        if [item["Problem"] for item in items] == [problem.text for problem in problems]:
+            predicted = [item["predicted"] for item in items]
+            counted.setdefault(name, {})[split] = count_mistakes(problems, predicted, index)
+    return counted
 
 
 def _find_photos(results: Results, data: Path | None) -> dict[str, dict[str, Any]]:
@@ -75,14 +115,14 @@ def read_explanation(path: Path) -> dict[str, Any]:
         {**each, "photos": [_with_tile(photo, path.parent) for photo in as_mappings(each.get("photos"))]}
         for each in as_mappings(index.get("classes"))
     ]
-    analysis = path.parent / "analysis.json"
-    findings = []
-    if analysis.is_file():
+    analysis, findings = path.parent / "analysis.json", []
+    figures = as_mapping(read_json(analysis)) if analysis.is_file() else {}
+    if figures:
         # Brings torch along, which a report needs for nothing else.
         from myna.birds.map_findings import describe_maps
 
-        findings = describe_maps(read_json(analysis))
-    return {**index, "classes": classes, "findings": findings}
+        findings = describe_maps(figures)
+    return {**index, "classes": classes, "analysis": figures, "findings": findings}
 
 
 def _with_tile(photo: Mapping[str, Any], folder: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -95,7 +96,11 @@ def _write_gallery(block: Gallery, level: int) -> str:
 
 
 def _write_table(block: Table, level: int) -> str:
-    names = [f"{c.group.partition(',')[0]} {c.title}" if c.group and c.best else c.title for c in block.columns]
+    # The header of a group has no row of its own here: it goes before a title that others have too.
+    titles = Counter(column.title for column in block.columns)
+    names = [
+        f"{c.group.partition(',')[0]} {c.title}".strip() if titles[c.title] > 1 else c.title for c in block.columns
+    ]
     rows = ["| " + " | ".join(map(_escape, names)) + " |"]
     rows.append("|" + "|".join("--:" if column.is_number else ":--" for column in block.columns) + "|")
     for row in block.rows:

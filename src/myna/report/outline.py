@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 from myna.report.birds.sections import SECTIONS as BIRDS_SECTIONS
 from myna.report.document import Block, Chapter, Command, Missing, Notes, Paragraph, Report, Section
+from myna.report.grid.sections import SECTIONS as SEARCH_SECTIONS
 from myna.report.math.sections import SECTIONS as MATH_SECTIONS
 from myna.report.plots import slug
-from myna.report.results import Results, as_mapping, as_number, as_text, join_words, runs_of
+from myna.report.results import Results, as_mapping, as_text, is_search, join_words, runs_of, trainings_of
 from myna.report.scope import scope, scope_block
 
 SECTIONS: dict[str, tuple[Callable[[Results], Section | None], ...]] = {"math": MATH_SECTIONS, "birds": BIRDS_SECTIONS}
@@ -46,10 +47,10 @@ HALVES = {
 
 @dataclass(frozen=True)
 class Story:
-    """What there is to say of one study.
+    """What there is to say of one study, or of one search over settings.
 
     Attributes:
-        results: of the study.
+        results: of it.
         prefix: before every id of its sections; "" in a report of one study.
         sections: by id, in order.
     """
@@ -75,7 +76,7 @@ class Story:
 
 
 def build_report(studies: Sequence[Results]) -> Report:
-    """Build the report of one study, or of several of either half.
+    """Build the report of one study or search, or of several of either half.
 
     Raises:
         ValueError: there is no study, or one of a kind that has no sections.
@@ -116,7 +117,8 @@ def _tell(studies: Sequence[Results]) -> list[Story]:
             taken = {story.prefix for story in stories}
             choices = (f"{name}-", *(f"{name}-{i}-" for i in range(2, len(studies) + 1)))
             prefix = next(choice for choice in choices if choice not in taken)
-        built = [section for build in SECTIONS[kind_of(results)] if (section := build(results)) is not None]
+        builders = SEARCH_SECTIONS if is_search(results) else SECTIONS[kind_of(results)]
+        built = [section for build in builders if (section := build(results)) is not None]
         stories.append(Story(results, prefix, {section.section_id: section for section in built}))
     return stories
 
@@ -154,13 +156,9 @@ def _refer(story: Story, whole: Story) -> list[Section]:
 
 
 def _find_shared(stories: Sequence[Story]) -> dict[str, Section]:
-    """Return the sections on the data that are the same, word for word, in all of several studies."""
-    first, *others = stories
-    return {
-        key: first.sections[key]
-        for key in SHARED
-        if key in first.sections and all(other.sections.get(key) == first.sections[key] for other in others)
-    }
+    """Return the sections on the data that are the same, word for word, in all of the studies that have them."""
+    found = {key: [story.sections[key] for story in stories if key in story.sections] for key in SHARED}
+    return {key: same[0] for key, same in found.items() if len(same) > 1 and all(each == same[0] for each in same)}
 
 
 def _merge_summaries(stories: Sequence[Story]) -> Section:
@@ -219,13 +217,13 @@ def _name_whole(stories: Sequence[Story]) -> str:
 
 def _describe_making(stories: Sequence[Story]) -> str:
     """Return one line on what a report was made from."""
-    minutes = [value for story in stories if (value := as_number(story.results.get("minutes"))) is not None]
+    minutes = {name: value for story in stories for name, value in trainings_of(story.results).items()}
     environments = [as_mapping(story.results.get("environment")) for story in stories]
     commits = list(dict.fromkeys(text for each in environments if (text := as_text(each.get("commit")))))
     sources = dict.fromkeys(as_text(story.results.get("source")) for story in _in_order(stories))
     parts = (
         *sources,
-        f"{sum(minutes):.1f} minutes in all" if minutes else "",
+        f"{sum(minutes.values()):,.0f} minutes of training" if minutes else "",
         f"commit{'s' if len(commits) > 1 else ''} {join_words(commits)}" if commits else "",
     )
     return " · ".join(filter(None, parts))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -15,33 +17,30 @@ from myna.report.markdown import FIGURES, write_markdown
 from myna.report.outline import build_report
 from myna.report.results import Results
 
+_BREAK = re.compile(r"(?<=\d) (?=%)|(?<=\b[np]) (?=[<=] \d)|(?<=\b[np] [<=]) (?=\d)")
+"""The blanks in "95 %", "n = 4" and "p < 0.001", at which a line must not break."""
 
-def render(studies: Sequence[Results], folder: Path) -> Path:
+
+def render(studies: Sequence[Results], folder: Path, stem: str = "report") -> Path:
     """Write report.html, report.md and figures/ into a folder; equal results give equal bytes.
 
     The name of a drawing's file is that of its panel, such as figures/val-accuracy.svg in the report of one study; in
     that of several the study's name comes before it: figures/norms-val-accuracy.svg.
 
     Args:
-        studies: one or more, each what a study wrote as results.json; any part may be missing.
+        studies: one or more, each what a study wrote as results.json, or a search as grid.json; any part may be
+            missing.
         folder: made where it is missing.
+        stem: of the two files' names.
 
     Returns:
-        The path of report.html.
+        The path of the HTML.
 
     Raises:
         ValueError: a study is of a kind that has no report.
         UserError: a file cannot be written.
     """
-    return write_report(build_report(studies), folder)
-
-
-def write_report(report: Report, folder: Path, stem: str = "report") -> Path:
-    """Write a report as HTML and Markdown of one stem, with its figures beside it; return the path of the HTML.
-
-    Raises:
-        UserError: a file cannot be written.
-    """
+    report = build_report(studies)
     _write_figures(report, folder / FIGURES)
     write_text(folder / f"{stem}.md", write_markdown(report))
     write_text(folder / f"{stem}.html", write_html(report))
@@ -57,8 +56,14 @@ def write_html(report: Report) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_keep_together,
     )
     return environment.get_template("report.html").render(report=report)
+
+
+def _keep_together(value: Any) -> Any:
+    """Put no-break spaces into a text where a figure would be torn apart."""
+    return _BREAK.sub("\N{NO-BREAK SPACE}", value) if type(value) is str else value
 
 
 def _write_figures(report: Report, folder: Path) -> None:

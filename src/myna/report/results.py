@@ -74,6 +74,18 @@ def baselines_of(results: Results) -> list[Mapping[str, Any]]:
     return as_mappings(results.get("baselines"))
 
 
+def is_search(results: Results) -> bool:
+    """Return whether results are those of a search over settings, whose runs are its trials."""
+    return "trials" in results
+
+
+def trainings_of(results: Results) -> dict[str, float]:
+    """Return the minutes of each training of a study or a search, by the run's name."""
+    trials = [{**trial, "name": trial.get("run")} for trial in as_mappings(results.get("trials"))]
+    minutes = {as_text(run.get("name")): as_number(run.get("minutes")) for run in [*runs_of(results), *trials]}
+    return {name: value for name, value in minutes.items() if value is not None}
+
+
 def titles_of(entries: list[Mapping[str, Any]]) -> list[str]:
     """Return a title for each run or baseline: its label, with the seed or the name where others share it."""
     labels = [as_text(entry.get("label") or entry.get("name")) or "unnamed" for entry in entries]
@@ -100,6 +112,14 @@ def curve_of(run: Run, split: str, measure: str) -> Points:
         if point.get("split") == split and epoch is not None and value is not None:
             points.append((epoch, value))
     return sorted(points)
+
+
+def pair_points(places: Any, values: Any) -> Points:
+    """Return the points of a line from two lists, those of which both are numbers."""
+    if not (isinstance(places, list) and isinstance(values, list)):
+        return []
+    pairs = ((as_number(x), as_number(y)) for x, y in zip(places, values, strict=False))
+    return [(x, y) for x, y in pairs if x is not None and y is not None]
 
 
 def study_command(results: Results) -> str:

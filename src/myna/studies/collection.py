@@ -1,4 +1,4 @@
-"""Gathering what was measured: studies by their names, and single runs as if one study had asked for them.
+"""Gathering what was measured: studies and searches by their names, and single runs as if one study had asked for them.
 
 Nothing is measured here. What a run folder holds is read, and what it lacks is named with the command that makes it.
 """
@@ -19,7 +19,8 @@ from myna.errors import UserError
 from myna.files import read_json, read_text
 from myna.studies.plan import CONFIGS
 
-RESULTS = "results.json"
+RESULTS, GRID = "results.json", "grid.json"
+"""What a study writes, and what a search over settings does."""
 SPLITS = {"birds": ("train", "val", "test"), "math": ("dev", "test")}
 """Splits that scores are read of."""
 _TITLES = {"birds": "Runs on photos of birds", "math": "Runs on word problems"}
@@ -27,10 +28,10 @@ _NAME = re.compile(r"scores-(?P<split>\w+?)-(?P<beam_size>\d+)-(?P<search>\w+)\.
 
 
 def collect(names: Sequence[str]) -> list[dict[str, Any]]:
-    """Return the results of studies, and of loose runs together as one study for each half.
+    """Return the results of studies and searches, and of loose runs together as one study for each half.
 
     Args:
-        names: of studies and of finished runs, or their folders; a name given twice counts once.
+        names: of studies, searches and finished runs, or their folders; a name given twice counts once.
 
     Raises:
         UserError: there is neither a study nor a finished run of a name.
@@ -39,7 +40,7 @@ def collect(names: Sequence[str]) -> list[dict[str, Any]]:
     loose: dict[str, list[Path]] = {}
     for name in dict.fromkeys(names):
         folder = find(name)
-        if (folder / RESULTS).exists():
+        if find_results(folder):
             studies.append(read_results(folder))
         else:
             loose.setdefault(read_kind(folder), []).append(folder)
@@ -47,33 +48,39 @@ def collect(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def find(name: str) -> Path:
-    """Return the folder of a study's results, or of a finished run; a study goes before a run of its name.
+    """Return the folder of the results of a study or search, or of a finished run; a study goes before a run.
 
     Raises:
         UserError: there is neither, or the run is not finished.
     """
     folder = runs.runs_folder()
-    choices = [path for path in (Path(name), folder / "studies" / name) if (path / RESULTS).is_file()]
+    choices = [path for path in (Path(name), folder / "studies" / name) if find_results(path)]
     choices += [path for path in (Path(name), folder / name) if (path / runs.CONFIG).is_file()]
     if not choices:
-        known = [path.parent.name for path in (*folder.glob(f"*/{runs.CONFIG}"), *folder.glob(f"studies/*/{RESULTS}"))]
+        known = {path.parent.name for path in (*folder.glob(f"*/{runs.CONFIG}"), *folder.glob("studies/*/*.json"))}
         near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else f"; {len(known)} others are there" if known else ""
         raise UserError(f"{name}: neither a study nor a run in {folder}{hint}")
-    if not (choices[0] / RESULTS).exists() and not runs.is_finished(choices[0]):
+    if not find_results(choices[0]) and not runs.is_finished(choices[0]):
         raise UserError(f"{choices[0]}: no {runs.SUMMARY}; expected a run that is finished (go on with it: --resume)")
     return choices[0]
 
 
+def find_results(folder: Path) -> Path | None:
+    """Return the file of what a study or a search measured, that of the study where both are there; None for a run."""
+    return next((path for path in (folder / RESULTS, folder / GRID) if path.is_file()), None)
+
+
 def read_results(folder: Path) -> dict[str, Any]:
-    """Read what a study wrote.
+    """Read what a study or a search wrote.
 
     Raises:
-        UserError: it is no study's results.
+        UserError: it is neither's results.
     """
-    results = read_json(folder / RESULTS)
+    path = find_results(folder) or folder / RESULTS
+    results = read_json(path)
     if not isinstance(results, dict) or results.get("study") not in CONFIGS:
-        raise UserError(f"{folder / RESULTS}: no results of a study; expected one of {', '.join(CONFIGS)}")
+        raise UserError(f"{path}: no results of a study; expected one of {', '.join(CONFIGS)}")
     return results
 
 

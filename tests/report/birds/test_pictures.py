@@ -53,7 +53,7 @@ def test_nothing_but_a_jpeg_is_shown(results: Results, best: dict[str, Any], uri
 
 
 def test_maps_are_shown_by_class_with_what_was_measured(results: Results) -> None:
-    gallery, findings, notes = show_maps(results)
+    gallery, notes, findings = show_maps(results)
     assert isinstance(gallery, Gallery)
     assert [strip.title for strip in gallery.strips] == [
         "Cattle Egret, named rightly: 2 of 12",
@@ -64,6 +64,14 @@ def test_maps_are_shown_by_class_with_what_was_measured(results: Results) -> Non
     assert findings == Notes("What the maps show, measured", ("Maps lie in the middle.",))
     assert isinstance(notes, Notes)
     assert missing_maps(results) == []
+
+
+def test_figures_of_what_was_measured_follow_the_words(results: Results, best: dict[str, Any]) -> None:
+    best["explanation"]["analysis"] = {
+        "deletion": {"shares": [0.0, 1.0], "curves": {"gradcam": [0.5, 0.1]}},
+        "randomisation": {"correlation": [{"mean": 0.9}, {"mean": 0.1}]},
+    }
+    assert [block.kind for block in show_maps(results)] == ["gallery", "notes", "notes", "figure", "figure"]
 
 
 def test_maps_of_another_run_than_the_best_are_said_to_be(results: Results, best: dict[str, Any]) -> None:

@@ -94,14 +94,14 @@ def test_paired_tests_between_sizes(beams: Results) -> None:
     assert make_beam_test_table({}) is None
 
 
-@pytest.mark.parametrize(("last", "agree"), [(0.62, "2 of them move"), (0.5, "none of them move")])
+@pytest.mark.parametrize(("last", "agree"), [(0.62, "2 of the 2 move the way"), (0.5, "none of the 2 moves the way")])
 def test_published_beams_are_set_beside_ours(beams: Results, last: float, agree: str) -> None:
     scores_of(beams)[20]["exact_match"] = last
     text = said(beams)
     assert "CipherCook/Text-to-Math-Equation (lstm_lstm_attn): EM is highest at 10: 62.5 at 1, 65.7 at 10" in text
     assert "EM rises with the beam: 34.1 at 1, 36.6 at 10 and 36.8 at 20" in text
     assert agree in text
-    assert "Of other models" not in said(beams | {"is_generated": True})
+    assert "Others report" not in said(beams | {"is_generated": True})
 
 
 def test_figure_shows_ours_beside_published_ones_and_the_speed(beams: Results) -> None:

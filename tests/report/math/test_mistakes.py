@@ -43,7 +43,7 @@ def test_the_figure_shows_shares_and_what_is_solved(results: Results) -> None:
     kinds, steps, cosine = figure.panels
     assert "too short, lstm_lstm: 32.0 %" in readings(kinds.svg)
     assert not any("exact" in reading for reading in readings(kinds.svg))
-    assert "lstm_lstm_attn, steps of the program 6 or more: 20.0 %" in readings(steps.svg)
+    assert "lstm_lstm_attn, steps of the program 6+: 20.0 %" in readings(steps.svg)
     assert len(readings(cosine.svg)) == 2 * 3
     assert {"<0.7", "seen"} <= {text.text for text in ElementTree.fromstring(cosine.svg).iter("text")}
 
@@ -68,6 +68,17 @@ def test_runs_without_counts_name_the_command(results: Results) -> None:
     assert list(mistakes_of(results, "test")) == ["lstm_lstm_attn"]
     section = next(s for s in build_report([results]).sections if s.section_id == "mistakes")
     assert section.blocks[-1] == Missing("the kinds of mistakes of lstm_lstm", results["command"])
+
+
+def test_a_loose_run_names_the_command_that_measures_it(results: Results) -> None:
+    for run in results["runs"]:
+        del run["mistakes"]
+        run["measure_commands"] = {"test": f"myna math eval {run['name']}"}
+    (section,) = (s for s in build_report([results | {"is_loose": True}]).sections if s.section_id == "mistakes")
+    assert [block.command for block in section.blocks if isinstance(block, Missing)] == [
+        "myna math eval small-lstm_lstm",
+        "myna math eval small-lstm_lstm_attn",
+    ]
 
 
 def test_nothing_counted_is_nothing_shown() -> None:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from myna.report.math.trends import draw_trend, find_direction, say_trend
+from myna.report.math.published import Published
+from myna.report.math.trends import compare_with_reported, draw_trend, find_direction, say_trend
 
 
 @pytest.mark.parametrize(
@@ -23,9 +24,24 @@ def test_the_shape_follows_the_figures_as_they_are_shown(
 
 
 def test_lines_are_drawn_over_the_places_of_all() -> None:
-    curves = {"ours": {1: {"em": 0.5, "intervals": {"em": [0.4, 0.6]}}, 20: {"em": 0.6}}, "theirs": {10: {"em": 0.2}}}
-    panel = draw_trend("t", "EM", "% of problems", "Beam size", curves, "em")
+    em = "exact_match"
+    ours = {"ours": {1: {em: 0.5, "intervals": {em: [0.4, 0.6]}}, 20: {em: 0.6}}}
+    panel = draw_trend("t", "Beam size", ours, [{10.0: Published("theirs/repository", "m", 0.2, None)}], em)
     assert panel is not None
+    assert panel.title == "EM"
     assert "ours, beam size 20: 60.0 %" in panel.svg
     assert "theirs, beam size 10: 20.0 %" in panel.svg
-    assert draw_trend("t", "EM", "%", "Beam size", {"ours": {1: {}}}, "em") is None
+    assert draw_trend("t", "Beam size", {"ours": {1: {}}}, [], em) is None
+
+
+def test_ours_that_disagree_are_not_set_beside_others() -> None:
+    theirs = [{1.0: Published("s", "m", 0.2, None), 10.0: Published("s", "m", 0.3, None)}]
+    up, down = {1.0: 0.1, 10.0: 0.2}, {1.0: 0.2, 10.0: 0.1}
+    assert compare_with_reported(theirs, [up], "beam") == [
+        "Others report, of one training each: s (m): EM rises with the beam: 20.0 at 1 and 30.0 at 10. From the lowest"
+        " beam to the highest, 1 of the 1 moves the way that ours does."
+    ]
+    for ours in ([up, down], [{1.0: 0.1}], []):
+        (sentence,) = compare_with_reported(theirs, ours, "beam")
+        assert sentence.endswith("30.0 at 10.")
+    assert compare_with_reported([], [up], "beam") == []

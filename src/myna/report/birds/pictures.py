@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from myna.report.birds.map_figures import draw_deletion, draw_randomisation
 from myna.report.birds.measures import batch_sizes_of, find_best, score_of
 from myna.report.document import Block, Gallery, Missing, Notes, Picture, Strip
 from myna.report.plots import slug
@@ -53,13 +54,15 @@ def show_maps(results: Results) -> list[Block]:
         f" ({size} x {size}), averaged. Below each photo is its map, laid over it: bright is what speaks most for"
         " the correct class; each map has a scale of its own."
     )
-    blocks: list[Block] = [Gallery("maps", "Maps of classes", caption, strips)]
-    for title, key in (("What the maps show, measured", "findings"), ("What there was not to show", "notes")):
-        listed = explanation.get(key)
-        sentences = [as_text(each) for each in listed] if isinstance(listed, list) else []
-        if sentences:
-            blocks.append(Notes(title, tuple(sentences)))
-    return blocks
+    analysis = as_mapping(explanation.get("analysis"))
+    blocks: list[Block | None] = [
+        Gallery("maps", "Maps of classes", caption, strips),
+        _make_notes("What there was not to show", explanation.get("notes")),
+        _make_notes("What the maps show, measured", explanation.get("findings")),
+        draw_deletion(analysis),
+        draw_randomisation(analysis),
+    ]
+    return [block for block in blocks if block is not None]
 
 
 def missing_maps(results: Results) -> list[Missing]:
@@ -73,6 +76,12 @@ def missing_maps(results: Results) -> list[Missing]:
         return [Missing(f"the Grad-CAM maps of {best.title}, the best on val", command)]
     findings = as_mapping(explained.get("explanation")).get("findings")
     return [] if findings else [Missing("what the maps are worth, measured", command)]
+
+
+def _make_notes(title: str, listed: Any) -> Notes | None:
+    """Return sentences under a title, None where there are none."""
+    sentences = tuple(map(as_text, listed)) if isinstance(listed, list) else ()
+    return Notes(title, sentences) if sentences else None
 
 
 def _find_explained(results: Results) -> Run:

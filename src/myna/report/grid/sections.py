@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from statistics import mean
 from typing import Any
 
 from myna.report.document import (
     NOTHING,
-    Block,
     Cell,
-    Chapter,
     Column,
     Command,
     Missing,
     Notes,
     Paragraph,
-    Report,
     Row,
     Section,
     Table,
@@ -39,46 +36,21 @@ from myna.report.grid.measures import (
 )
 from myna.report.grid.observations import observe_best, observe_effects, observe_pruning
 from myna.report.results import Results, as_mapping, as_mappings, as_number, as_text, study_command
-from myna.report.sections import collect
-from myna.report.tables import code_cell, drop_empty_columns, make_environment_table, minutes_cell
+from myna.report.sections import build_reproduction, collect
+from myna.report.significance import p_cell
+from myna.report.tables import code_cell, drop_empty_columns, minutes_cell
 
 _SAMPLERS = {
     "grid": "the whole grid, in an order drawn at random",
     "random": "random search",
     "tpe": "the tree-structured Parzen estimator, after a few at random",
 }
-_BANNER = (
-    "Made from a GENERATED sample, not the real data. The figures show that every part works; they say nothing about"
-    " the task, and cannot be compared with published ones."
-)
-
-
-def build_grid_report(results: Results) -> Report:
-    """Build the report of a search from its grid.json."""
-    sections = (_build_summary(results), _build_trials(results), _build_effects(results), _build_curves(results))
-    minutes = sum(as_number(trial.get("minutes")) or 0.0 for trial in ranked_trials(results))
-    commit = as_text(as_mapping(results.get("environment")).get("commit"))
-    parts = (as_text(results.get("source")), f"{minutes:.1f} minutes of training", f"commit {commit}" if commit else "")
-    return Report(
-        as_text(results.get("title")),
-        " · ".join(filter(None, parts)),
-        _BANNER if results.get("is_generated") else "",
-        (Chapter("", "", "", (*sections, _build_reproduction(results))),),
-    )
 
 
 def _build_summary(results: Results) -> Section:
-    """Return what was found, and the best settings to copy."""
-    blocks: list[Block] = [
-        Paragraph(_describe_search(results)),
-        Notes("The best trial", tuple(observe_best(results))),
-        Notes("What mattered", tuple(observe_effects(results))),
-    ]
-    if pruning := observe_pruning(results):
-        blocks.append(Notes("Trials that did not finish", tuple(pruning)))
-    if best := next(iter(trials_in(results, "finished")), None):
-        blocks += [Paragraph("The best settings, to train with:"), Command(as_text(best.get("command")))]
-    return Section("summary", "In short", tuple(blocks))
+    """Return what was searched, and what was found."""
+    sentences = _describe_search(results), *observe_best(results), *observe_effects(results)
+    return Section("summary", "In short", (Notes("", sentences),))
 
 
 def _describe_search(results: Results) -> str:
@@ -94,7 +66,7 @@ def _describe_search(results: Results) -> str:
 
 
 def _build_trials(results: Results) -> Section:
-    """Return the table of trials, best first."""
+    """Return the table of trials, best first, what became of those that did not finish, and how to train the best."""
     keys = list(as_mapping(results.get("space")))
     rows = []
     for place, trial in enumerate(ranked_trials(results), start=1):
@@ -136,7 +108,16 @@ def _build_trials(results: Results) -> Section:
         tuple(Row((cell,)) for cell in fixed),
         is_folded=True,
     )
-    return collect("trials", "Trials", [drop_empty_columns(table), shared if fixed else None], ())
+    pruning = observe_pruning(results)
+    best = next(iter(trials_in(results, "finished")), None)
+    blocks = (
+        drop_empty_columns(table),
+        Notes("Trials that did not finish", tuple(pruning)) if pruning else None,
+        Paragraph("The best settings, to train with:") if best else None,
+        Command(as_text(best.get("command"))) if best else None,
+        shared if fixed else None,
+    )
+    return collect("trials", "Trials", blocks, (), _assigned(results))
 
 
 def _build_effects(results: Results) -> Section:
@@ -145,14 +126,14 @@ def _build_effects(results: Results) -> Section:
     rows = []
     for effect in effects:
         head = (code_cell(effect.get("name")), *(_percent(effect.get(key)) for key in ("share", "chance")))
-        tests = tuple(_p_cell(effect.get(key)) for key in ("p", "p_holm"))
+        tests = tuple(p_cell(as_number(effect.get(key))) for key in ("p", "p_holm"))
         rows.append(Row((*head, *tests, _means_cell(results, effect), _finished_cell(results, effect))))
     columns = (
         Column("Setting", is_number=False),
         Column("Share of variance (%)"),
         Column("By chance (%)"),
         Column("p"),
-        Column("p, Holm"),
+        Column("p, adjusted"),
         Column(f"Mean {name_metric(results)} by value", is_number=False),
         Column("Of finished trials, at their best", is_number=False),
     )
@@ -165,7 +146,7 @@ def _build_effects(results: Results) -> Section:
     )
     table = Table("grid-importance", "Importance of each setting", caption, columns, tuple(rows)) if rows else None
     missing = [] if rows else [Missing("trials with a score at the same epoch", study_command(results))]
-    return collect("importance", "What mattered", [table, draw_effects(results)], missing)
+    return collect("importance", "What mattered", [table, draw_effects(results)], missing, _assigned(results))
 
 
 def _build_curves(results: Results) -> Section:
@@ -180,21 +161,14 @@ def _build_curves(results: Results) -> Section:
     return collect("curves", "Learning curves", [draw_trials(results), points if rows else None], ())
 
 
-def _build_reproduction(results: Results) -> Section:
-    """Return the command, the versions and the machine."""
-    intro = (Paragraph("The whole search, with this report at its end, is made by one command:"),)
-    command = Command(study_command(results))
-    return collect("reproduce", "How to reproduce", (*intro, command, make_environment_table(results)), ())
+def _assigned(results: Results) -> str:
+    """Return which part of the assignment asks for a search."""
+    return "2.3.1" if results.get("study") == "math" else ""
 
 
 def _percent(share: Any) -> Cell:
     value = as_number(share)
     return Cell(NOTHING) if value is None else Cell(f"{100 * value:.0f}", value)
-
-
-def _p_cell(p: Any) -> Cell:
-    value = as_number(p)
-    return Cell(NOTHING) if value is None else Cell("< 0.001" if value < 0.001 else f"{value:.3f}", value)
 
 
 def _means_cell(results: Results, effect: Mapping[str, Any]) -> Cell:
@@ -221,3 +195,12 @@ def _say_mean(results: Results, row: Mapping[str, Any]) -> str:
     """Return "0.1: 61.2 (n = 4)"."""
     score = score_cell(results, as_number(row.get("mean"))).text
     return f"{code_cell(row.get('value')).text}: {score} (n = {row.get('n')})"
+
+
+SECTIONS: tuple[Callable[[Results], Section], ...] = (
+    _build_summary,
+    _build_trials,
+    _build_effects,
+    _build_curves,
+    build_reproduction,
+)

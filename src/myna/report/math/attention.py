@@ -11,7 +11,16 @@ from myna.report.drawing import INK, RULE, SERIES, draw_svg
 from myna.report.math.measures import chosen_lines
 from myna.report.math.observations import find_main_split
 from myna.report.plots import FONT_SIZE, LETTER_WIDTH, WIDTH, Across, Curve, draw_cells, draw_curves, make_axes, shorten
-from myna.report.results import Results, Run, as_mapping, as_mappings, as_number, as_text, titled_runs
+from myna.report.results import (
+    Results,
+    Run,
+    as_mapping,
+    as_mappings,
+    as_number,
+    as_text,
+    pair_points,
+    titled_runs,
+)
 
 _N_MAPS = 4
 _ROW_HEIGHT = 0.155
@@ -92,13 +101,9 @@ def draw_maps(attention: Mapping[str, Any], title: str) -> Figure | None:
 
 def draw_deletion(deletion: Mapping[str, Any], title: str) -> Figure | None:
     """Return how faith in the program falls as words are hidden, in three orders."""
-    shares = deletion.get("shares")
-    curves = []
-    for name, label in _ORDERS.items():
-        values = as_mapping(deletion.get("curves")).get(name)
-        pairs = zip(shares, values, strict=False) if isinstance(shares, list) and isinstance(values, list) else ()
-        numbers = [(as_number(x), as_number(y)) for x, y in pairs]
-        curves.append(Curve(label, [(100 * x, y) for x, y in numbers if x is not None and y is not None]))
+    found = as_mapping(deletion.get("curves"))
+    points = {label: pair_points(deletion.get("shares"), found.get(name)) for name, label in _ORDERS.items()}
+    curves = [Curve(label, [(100 * x, y) for x, y in own]) for label, own in points.items()]
     heights = [value for curve in curves for _, value in curve.points]
     if not heights:
         return None

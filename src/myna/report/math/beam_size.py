@@ -15,32 +15,28 @@ from myna.report.document import (
     Row,
     Table,
     number_cell,
-    percent_cell,
     text_cell,
 )
 from myna.report.math.comparisons import comparisons_of, make_test_table, say_test
 from myna.report.math.measures import SEARCHES, SPLITS, scores_of
 from myna.report.math.observations import find_main_split
-from myna.report.math.published import PUBLISHED, Published
+from myna.report.math.published import Published
 from myna.report.math.seeds import over_seeds
 from myna.report.math.tables import count_seeds, speed_cell
-from myna.report.math.trends import draw_trend, find_direction, say_trend
-from myna.report.plots import Across, Curve, draw_curves, slug
-from myna.report.results import (
-    Results,
-    Score,
-    as_mapping,
-    as_number,
-    as_text,
-    interval,
-    join_words,
-    titled_runs,
+from myna.report.math.trends import (
+    IN_TEXT,
+    MEASURES,
+    SCORE_COLUMNS,
+    Reported,
+    compare_with_reported,
+    draw_trend,
+    find_reported,
+    make_score_cells,
+    say_trend,
 )
+from myna.report.plots import Across, Curve, draw_curves, slug
+from myna.report.results import Results, Score, as_mapping, as_number, as_text, join_words, titled_runs
 from myna.report.tables import MARKS_CAPTION, finish
-
-MEASURES = {"exact_match": "EM", "execution_accuracy": "Exec", "token_match": "Token match"}
-
-_IN_TEXT = {"token_match": "token match"}
 
 
 @dataclass(frozen=True)
@@ -89,19 +85,21 @@ def beams_of(results: Results) -> list[Beams]:
 
 def make_beam_table(results: Results) -> Table | None:
     """Return scores, speed and length of programs at each beam size, and what others report."""
-    columns = [Column("System", is_number=False), Column("Beam"), Column("Seeds")]
-    columns += [Column(name, split.capitalize(), best="high") for split in SPLITS for name in MEASURES.values()]
-    columns += [Column("Problems/s", best="high"), Column("Tokens a program")]
+    columns = (
+        *(Column("System", is_number=False), Column("Beam"), Column("Seeds")),
+        *SCORE_COLUMNS,
+        *(Column("Problems/s", best="high"), Column("Tokens a program")),
+    )
     found, split = beams_of(results), find_main_split(results)
     rows = [_beam_row(beams, size, split) for beams in found for size in beams.sizes]
     if not rows:
         return None
-    rows += [_published_row(each) for each in _published(results)]
+    rows += [_published_row(each) for own in _find_reported(results) for each in own.values()]
     caption = (
         f"Percent, with 95 % intervals: of one seed over problems, else over seeds. Speed and length: of {split}"
         f"{_say_reference_length(results, split)}. {MARKS_CAPTION}"
     )
-    return finish(Table("beam-table", "Beam sizes", caption, tuple(columns), tuple(rows)))
+    return finish(Table("beam-table", "Beam sizes", caption, columns, tuple(rows)))
 
 
 def make_beam_test_table(results: Results) -> Table | None:
@@ -124,14 +122,8 @@ def draw_beam_figure(results: Results) -> Figure | None:
         for beams in found
         for split, scores in beams.scores.items()
     }
-    others = {
-        next(iter(figures.values())).owner: {size: each.line.score for size, each in figures.items()}
-        for figures in _by_source(results).values()
-    }
-    panels = [
-        draw_trend(f"beam-{slug(measure)}", name, "% of the problems", "Beam size", {**ours, **others}, measure)
-        for measure, name in MEASURES.items()
-    ]
+    reported = _find_reported(results)
+    panels = [draw_trend(f"beam-{slug(measure)}", "Beam size", ours, reported, measure) for measure in MEASURES]
     panels.append(_draw_speed(found, find_main_split(results)))
     drawn = tuple(panel for panel in panels if panel is not None)
     caption = "Bands: 95 % intervals, of one seed over problems, else over seeds; token match has none over problems."
@@ -142,51 +134,36 @@ def describe_beams(results: Results) -> Notes | None:
     """Say how scores, speed and length move with the beam size, and what others found."""
     split, sentences = find_main_split(results), []
     for beams in beams_of(results):
-        for measure, name in MEASURES.items():
+        for measure, name in IN_TEXT.items():
             shares = beams.shares(split, measure)
             if len(shares) > 1:
-                sentences.append(
-                    f"On {split}, {say_trend(f'{_IN_TEXT.get(measure, name)} of {beams.title}', shares, 'beam')}."
-                )
+                sentences.append(f"On {split}, {say_trend(f'{name} of {beams.title}', shares, 'beam')}.")
         sentences += _describe_tests(results, beams)
         sentences += _describe_speed(beams, split)
         sentences += _describe_length(results, beams, split)
-    if sentences and not results.get("is_generated"):
-        sentences += _compare_with_published(results, split)
+    if sentences:
+        exact = [each.shares(split, "exact_match") for each in beams_of(results)]
+        sentences += compare_with_reported(_find_reported(results), exact, "beam")
     return Notes("", tuple(sentences)) if sentences else None
 
 
 def _beam_row(beams: Beams, size: float, split: str) -> Row:
-    scores = [beams.scores.get(each, {}).get(size, {}) for each in SPLITS]
-    cells = [percent_cell(as_number(score.get(m)), interval(score, m)) for score in scores for m in MEASURES]
-    main = beams.scores.get(split, {}).get(size, {})
+    scores = {each: own[size] for each, own in beams.scores.items() if size in own}
+    main = scores.get(split, {})
     costs = speed_cell(as_number(main.get("problems_per_second"))), number_cell(as_number(main.get("n_tokens")), 2)
-    n_seeds = int(as_number(next(filter(None, scores), {}).get("n_seeds")) or 1)
-    return Row((text_cell(beams.title), number_cell(size), count_seeds(n_seeds), *cells, *costs), "run")
+    n_seeds = int(as_number(next(iter(scores.values()), {}).get("n_seeds")) or 1)
+    names = text_cell(beams.title), number_cell(size), count_seeds(n_seeds)
+    return Row((*names, *make_score_cells(scores), *costs), "run")
 
 
-def _published(results: Results) -> list[Published]:
+def _find_reported(results: Results) -> list[Reported]:
     """Return what others report at stated beam sizes, of a model at several."""
-    if results.get("is_generated"):
-        return []
-    by_model: dict[tuple[str, str], list[Published]] = {}
-    for each in PUBLISHED:
-        if each.beam_size is not None:
-            by_model.setdefault((each.source, each.model), []).append(each)
-    return [each for found in by_model.values() if len(found) > 1 for each in found]
-
-
-def _by_source(results: Results) -> dict[str, dict[float, Published]]:
-    """Return what others report by source, then by beam size."""
-    by_source: dict[str, dict[float, Published]] = {}
-    for each in _published(results):
-        by_source.setdefault(each.source, {})[float(each.beam_size or 0)] = each
-    return {source: dict(sorted(found.items())) for source, found in by_source.items()}
+    return find_reported(results, lambda each: each.beam_size)
 
 
 def _published_row(published: Published) -> Row:
     note = published.source + (f" ({published.note})" if published.note and not published.is_test else "")
-    cells = [percent_cell(as_number(published.line.score.get(m))) for m in MEASURES] + [Cell(NOTHING)] * 3
+    cells = make_score_cells({"test": published.line.score})
     names = text_cell(published.model, note), number_cell(published.beam_size), Cell(NOTHING)
     return Row((*names, *cells, Cell(NOTHING), Cell(NOTHING)), published.kind)
 
@@ -241,24 +218,3 @@ def _say_reference_length(results: Results, split: str) -> str:
     facts = as_mapping(as_mapping(as_mapping(results.get("facts")).get("splits")).get(split))
     length = as_number(facts.get("program_tokens_mean"))
     return "" if length is None else f"; the references of {split} have {length:.2f} tokens"
-
-
-def _compare_with_published(results: Results, split: str) -> list[str]:
-    """Say what others report at several beam sizes, and whether ours moves the same way."""
-    ours = {
-        find_direction(shares) for each in beams_of(results) if len(shares := each.shares(split, "exact_match")) > 1
-    }
-    parts, agree = [], 0
-    for source, figures in _by_source(results).items():
-        shares = {size: each.exact_match for size, each in figures.items() if each.exact_match is not None}
-        if len(shares) > 1:
-            agree += {find_direction(shares)} == ours
-            parts.append(f"{source} ({next(iter(figures.values())).model}): {say_trend('EM', shares, 'beam')}")
-    if not parts:
-        return []
-    same = (
-        f" From the smallest beam to the largest, {agree or 'none'} of them move the way that ours does."
-        if len(ours) == 1
-        else ""
-    )
-    return [f"Of other models, {'; '.join(parts)}.{same}"]

@@ -237,7 +237,7 @@ def _group_title(key: str, name: str) -> str:
 
 def _short_title(key: str, name: str) -> str:
     """Return the name of a group as an axis has room for it."""
-    return _group_title(key, name).replace("under ", "<").rpartition("–")[2]
+    return _group_title(key, name).replace("under ", "<").replace(" or more", "+").rpartition("–")[2]
 
 
 def _say_cosine(name: str) -> str:

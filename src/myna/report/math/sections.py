@@ -191,8 +191,8 @@ def _build_mistakes(results: Results) -> Section | None:
         return None
     found = mistakes_of(over_seeds(results), split)
     missing = [
-        Missing(f"the kinds of mistakes of {title}", study_command(results))
-        for _, title in titled_runs(over_seeds(results))
+        Missing(f"the kinds of mistakes of {title}", measure_command(results, run, split))
+        for run, title in titled_runs(over_seeds(results))
         if title not in found
     ]
     blocks: list[Block | None] = [
@@ -201,7 +201,7 @@ def _build_mistakes(results: Results) -> Section | None:
         make_kind_table(found, split),
         *make_group_tables(found, split),
     ]
-    return collect("mistakes", "Mistakes by kind", blocks, [] if results.get("is_loose") and not found else missing)
+    return collect("mistakes", "Mistakes by kind", blocks, missing)
 
 
 def _build_attention(results: Results) -> Section | None:

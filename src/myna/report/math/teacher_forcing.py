@@ -11,28 +11,35 @@ from myna.report.document import (
     Column,
     Figure,
     Notes,
-    Panel,
     Row,
     Table,
     number_cell,
-    percent_cell,
     text_cell,
 )
 from myna.report.math.comparisons import comparisons_of, say_test
 from myna.report.math.measures import SPLITS, main_score
 from myna.report.math.observations import find_main_split
-from myna.report.math.published import PUBLISHED, Published
+from myna.report.math.published import Published
 from myna.report.math.seeds import combine_curves, over_seeds, seeds_of, values_by_seed
 from myna.report.math.tables import count_seeds
-from myna.report.math.trends import draw_trend, find_direction, find_span, say_trend
-from myna.report.plots import Curve, draw_curves
-from myna.report.results import Results, Run, Score, as_mapping, as_number, as_text, in_percent, interval, join_words
+from myna.report.math.trends import (
+    IN_TEXT,
+    MEASURES,
+    SCORE_COLUMNS,
+    Reported,
+    compare_with_reported,
+    draw_trend,
+    find_reported,
+    find_span,
+    make_score_cells,
+    say_trend,
+)
+from myna.report.plots import Curve, draw_curves, slug
+from myna.report.results import Results, Run, Score, as_mapping, as_number, as_text, in_percent, join_words
 from myna.report.seeds import measure_change, say_interval
 from myna.report.tables import MARKS_CAPTION, NAMES_OF_RUN, finish
 
 KEY = "teacher_forcing.ratio"
-MEASURES = {"exact_match": "EM", "execution_accuracy": "Exec", "token_match": "Token match"}
-_IN_TEXT = {"token_match": "token match"}
 _OTHERWISE_EQUAL = (KEY, "training.seed", *NAMES_OF_RUN)
 """Settings that may differ between the runs that are compared."""
 
@@ -53,23 +60,19 @@ def ratios_of(results: Results) -> dict[float, Run]:
 def make_ratio_table(results: Results) -> Table | None:
     """Return the scores at each ratio, and what others report."""
     runs = ratios_of(results)
-    columns = [Column("Teacher forcing"), Column("System", is_number=False), Column("Seeds")]
-    columns += [Column(name, split.capitalize(), best="high") for split in SPLITS for name in MEASURES.values()]
+    columns = (Column("Teacher forcing"), Column("System", is_number=False), Column("Seeds"), *SCORE_COLUMNS)
     rows = []
     for ratio, run in runs.items():
-        scores = [main_score(run, split) for split in SPLITS]
-        cells = [percent_cell(as_number(score.get(m)), interval(score, m)) for score in scores for m in MEASURES]
-        rows.append(
-            Row((number_cell(ratio, 1), text_cell(_title(run)), count_seeds(len(seeds_of(run))), *cells), "run")
-        )
+        names = number_cell(ratio, 1), text_cell(_title(run)), count_seeds(len(seeds_of(run)))
+        rows.append(Row((*names, *make_score_cells({split: main_score(run, split) for split in SPLITS})), "run"))
     if all(cell.value is None for row in rows for cell in row.cells[3:]):
         return None
-    rows += [_published_row(each) for each in _published(results, runs)]
+    rows += [_published_row(each) for own in _find_reported(results, runs) for each in own.values()]
     caption = (
         f"Percent, at {_say_search(runs)}. Means over seeds with their 95 % interval (Student's t); of one seed, the"
         f" bootstrap interval over problems. {MARKS_CAPTION}"
     )
-    return finish(Table("ratio-table", "Teacher forcing", caption, tuple(columns), tuple(rows)))
+    return finish(Table("ratio-table", "Teacher forcing", caption, columns, tuple(rows)))
 
 
 def draw_ratio_figure(results: Results) -> Figure | None:
@@ -78,7 +81,8 @@ def draw_ratio_figure(results: Results) -> Figure | None:
     if not runs:
         return None
     ours = {split: {ratio: main_score(run, split) for ratio, run in runs.items()} for split in SPLITS}
-    panels = [_draw_scores(results, runs, ours, measure) for measure in MEASURES]
+    reported = _find_reported(results, runs)
+    panels = [draw_trend(f"ratio-{slug(m)}", "Teacher forcing", ours, reported, m) for m in MEASURES]
     losses = {
         split: [_make_loss_curve(f"{ratio:g}", run, split) for ratio, run in runs.items()] for split in ("train", "val")
     }
@@ -102,17 +106,18 @@ def describe_ratios(results: Results) -> Notes | None:
     if not runs:
         return None
     sentences = []
-    for measure, name in MEASURES.items():
+    for measure, name in IN_TEXT.items():
         shares = _shares(runs, split, measure)
         if len(shares) > 1:
-            trend = say_trend(_IN_TEXT.get(measure, name), shares, "ratio")
+            trend = say_trend(name, shares, "ratio")
             sentences.append(f"On {split}, {trend}{_say_change(runs, split, measure)}.")
     sentences += _compare_splits(runs)
     sentences += _compare_spreads(runs, split)
     sentences += _describe_tests(results, runs)
     sentences += _describe_losses(runs)
-    if split == "test" and not results.get("is_generated"):
-        sentences += _compare_with_published(results, runs)
+    if split == "test":
+        exact = _shares(runs, split, "exact_match")
+        sentences += compare_with_reported(_find_reported(results, runs), [exact], "ratio")
     return Notes("", tuple(sentences)) if sentences else None
 
 
@@ -132,41 +137,19 @@ def _shares(runs: Mapping[float, Run], split: str, measure: str) -> dict[float, 
     return {ratio: value for ratio, value in found.items() if value is not None}
 
 
-def _draw_scores(
-    results: Results, runs: Mapping[float, Run], ours: Mapping[str, Mapping[float, Score]], measure: str
-) -> Panel | None:
-    """Draw a measure against the ratio, with what others report of it."""
-    curves: dict[str, Mapping[float, Score]] = dict(ours)
-    for figures in _by_source(results, runs).values():
-        owner = next(iter(figures.values())).owner
-        curves[owner] = {ratio: each.line.score for ratio, each in figures.items()}
-    name = f"ratio-{measure.replace('_', '-')}"
-    return draw_trend(name, MEASURES[measure], "% of the problems", "Teacher forcing", curves, measure)
-
-
 def _make_loss_curve(label: str, run: Run, split: str) -> Curve:
     points, low, high = (combine_curves(run, split, "loss", combine) for combine in (mean, min, max))
     return Curve(label, points, low, high) if len(seeds_of(run)) > 1 else Curve(label, points)
 
 
-def _published(results: Results, runs: Mapping[float, Run]) -> list[Published]:
-    """Return what others report of the same model at a stated ratio."""
+def _find_reported(results: Results, runs: Mapping[float, Run]) -> list[Reported]:
+    """Return what others report of the same model at several ratios, on test."""
     models = {as_text(as_mapping(run.get("config")).get("model.type")) for run in runs.values()}
-    if results.get("is_generated"):
-        return []
-    return [each for each in PUBLISHED if each.teacher_forcing is not None and each.model in models and each.is_test]
-
-
-def _by_source(results: Results, runs: Mapping[float, Run]) -> dict[str, dict[float, Published]]:
-    """Return the figures of each source that has several ratios, by ratio."""
-    by_source: dict[str, dict[float, Published]] = {}
-    for each in _published(results, runs):
-        by_source.setdefault(each.source, {})[each.teacher_forcing or 0.0] = each
-    return {source: dict(sorted(found.items())) for source, found in by_source.items() if len(found) > 1}
+    return find_reported(results, lambda each: each.teacher_forcing if each.is_test and each.model in models else None)
 
 
 def _published_row(published: Published) -> Row:
-    cells = [percent_cell(as_number(published.line.score.get(m))) for m in MEASURES] + [Cell(NOTHING)] * len(MEASURES)
+    cells = make_score_cells({"test": published.line.score})
     names = number_cell(published.teacher_forcing, 1), text_cell(published.model, published.source)
     return Row((*names, Cell(NOTHING), *cells), "published")
 
@@ -235,21 +218,3 @@ def _describe_losses(runs: Mapping[float, Run]) -> list[str]:
                 f"{name} loss ends at {before:.3f} with a ratio of {low_ratio:g} and at {after:.3f} with {high_ratio:g}"
             )
     return [f"{'; '.join(parts)}."] if len(parts) == 2 else []
-
-
-def _compare_with_published(results: Results, runs: Mapping[float, Run]) -> list[str]:
-    """Say what others report at several ratios, and whether ours moves the same way."""
-    ours = find_direction(_shares(runs, "test", "exact_match")) if len(_shares(runs, "test", "exact_match")) > 1 else 0
-    parts, directions = [], []
-    for source, figures in _by_source(results, runs).items():
-        shares = {ratio: each.exact_match for ratio, each in figures.items() if each.exact_match is not None}
-        if len(shares) > 1:
-            directions.append(find_direction(shares))
-            parts.append(f"{source}: {say_trend('EM', shares, 'ratio')}")
-    if not parts:
-        return []
-    agree = sum(direction == ours for direction in directions)
-    return [
-        f"Others report, of one training each: {'; '.join(parts)}. From the lowest ratio to the highest,"
-        f" {agree or 'none'} of the {len(parts)} move{'s' * (agree <= 1)} the way that ours does."
-    ]
