@@ -60,45 +60,63 @@ def photo_formats() -> tuple[str, ...]:
 
 
 def read_photo(path: Path, least_side: int | None = None) -> Image.Image:
-    """Read a photo as RGB, turned upright by its EXIF orientation; of an animation, the first frame.
+    """Read a photo file as `decode_photo` does.
+
+    Args:
+        path: of the file.
+        least_side: as in `decode_photo`.
+
+    Raises:
+        BrokenPhotoError: the file is missing, or its content is refused.
+    """
+    # Not for reading to find out: it would wait for ever at a named pipe.
+    if not path.is_file():
+        raise BrokenPhotoError(f"{path}: no such file")
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise BrokenPhotoError(f"{path}: cannot be read: {error.strerror or error}") from None
+    return decode_photo(content, str(path), least_side)
+
+
+def decode_photo(content: bytes, name: str, least_side: int | None = None) -> Image.Image:
+    """Decode a photo to RGB, turned upright by its EXIF orientation; of an animation, the first frame.
 
     Transparency is laid over white, 16 bits become 8, and grey, palette and CMYK become RGB.
 
     Args:
-        path: of the file.
+        content: of a file.
+        name: of the file, for the message.
         least_side: for a thumbnail: a JPEG may come smaller, by up to 8 times, but with no side below this. That is
             faster. None is the whole photo.
 
     Raises:
-        BrokenPhotoError: the file is missing, is no image, is cut short, or has more than `MAX_PIXELS` pixels.
+        BrokenPhotoError: the content is no image, is cut short, or has more than `MAX_PIXELS` pixels.
     """
     try:
-        # Not Pillow's to find out: it would wait for ever at a named pipe.
-        if not path.is_file():
-            raise BrokenPhotoError(f"{path}: no such file")
-        with _quiet, Image.open(BytesIO(path.read_bytes()), formats=photo_formats()) as image:
+        with _quiet, Image.open(BytesIO(content), formats=photo_formats()) as image:
             width, height = image.size
             # The size stands in the header: nothing is decoded yet.
             if width * height > MAX_PIXELS:
-                raise BrokenPhotoError(f"{path}: {width} x {height} pixels; expected at most {MAX_PIXELS:,} in all")
+                raise BrokenPhotoError(f"{name}: {width} x {height} pixels; expected at most {MAX_PIXELS:,} in all")
             if min(width, height) < 1:
-                raise BrokenPhotoError(f"{path}: {width} x {height} pixels; expected at least 1 x 1")
+                raise BrokenPhotoError(f"{name}: {width} x {height} pixels; expected at least 1 x 1")
             if least_side:
                 image.draft(None, (least_side, least_side))
             image.load()
             return _as_rgb(_upright(image))
     except UnidentifiedImageError:
-        raise BrokenPhotoError(f"{path}: no image that can be read") from None
+        raise BrokenPhotoError(f"{name}: no image that can be read") from None
     except Image.DecompressionBombError:
-        raise BrokenPhotoError(f"{path}: far too many pixels; expected at most {MAX_PIXELS:,}") from None
+        raise BrokenPhotoError(f"{name}: far too many pixels; expected at most {MAX_PIXELS:,}") from None
     except MemoryError:
-        raise BrokenPhotoError(f"{path}: does not fit into memory") from None
+        raise BrokenPhotoError(f"{name}: does not fit into memory") from None
     except UserError:
         raise
     # Pillow's decoders fail on broken files in whatever way the wrong bytes lead to.
     except Exception as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise BrokenPhotoError(f"{path}: broken image: {reason.splitlines()[0]}") from None
+        raise BrokenPhotoError(f"{name}: broken image: {reason.splitlines()[0]}") from None
 
 
 def resize_shorter(image: Image.Image, side: int) -> Image.Image:
@@ -138,10 +156,14 @@ def _as_rgb(image: Image.Image) -> Image.Image:
 
 def _from_wide_grey(image: Image.Image) -> Image.Image:
     """Scale grey of 16 bits, 32 bits or floats to 8 bits: Pillow's own `convert` cuts off all above 255."""
-    values = np.nan_to_num(np.asarray(image, dtype=np.float64), posinf=0, neginf=0)  # (H, W)
+    # Single precision, and in place: of 64 million pixels, each copy counts.
+    values = np.array(image, dtype=np.float32)  # (H, W)
+    np.nan_to_num(values, copy=False, posinf=0, neginf=0)
     highest = _WHITES[2] if image.mode.startswith("I;16") else values.max()
     white = next((white for white in _WHITES if highest <= white), highest)
-    return Image.fromarray(np.rint(values.clip(0) * (255 / white)).astype(np.uint8)).convert("RGB")
+    values.clip(0, out=values)
+    values *= 255 / white
+    return Image.fromarray(np.rint(values, out=values).astype(np.uint8)).convert("RGB")
 
 
 assert not ImageFile.LOAD_TRUNCATED_IMAGES, "a photo that is cut short must not pass as whole"

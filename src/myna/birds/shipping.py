@@ -7,6 +7,7 @@ from typing import Any
 
 from myna import runs
 from myna.birds.assessment import assess
+from myna.birds.calibration import calibrate
 from myna.birds.splits import SPLITS, BirdSplits
 from myna.birds.task import BirdModel
 from myna.config import save
@@ -39,6 +40,7 @@ def ship(run: Path, destination: Path, splits: BirdSplits) -> None:
         scores = {split: assess(shipped, splits, split, run / f"shipped-{split}.json") for split in SPLITS}
         write_json(folder / SCORES, scores)
         write_text(folder / CARD, _card(making, destination, model, splits, scores))
+        calibrate(folder, splits)
 
     replace_folder(destination, write)
 

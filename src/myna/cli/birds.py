@@ -1,4 +1,4 @@
-"""Verbs of the birds study: data, prepare, train, eval, ship; explain has a file of its own."""
+"""Verbs of the birds study: data, prepare, train, eval, ship; explain and predict have files of their own."""
 
 from __future__ import annotations
 
@@ -9,17 +9,27 @@ from typing import Annotated
 import typer
 
 from myna.cli.birds_explain import explain
-from myna.cli.options import Data, Json, Name, Overrides, Resume
+from myna.cli.birds_predict import calibrate, predict
+from myna.cli.options import Data, Json, Model, Name, Overrides, Resume, Run
 
-app = typer.Typer(help="Photos to species.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Photos to species.",
+    epilog="Example: myna birds train configs/birds/quick/bn.toml",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.command()(explain)
+app.command()(predict)
+app.command()(calibrate)
 
 Config = Annotated[Path, typer.Argument(help="A TOML file, such as configs/birds/quick/bn.toml.")]
 
 
 @app.command()
 def data(data: Data = None, as_json: Json = False) -> None:
-    """Print the facts of the photos: counts, sizes, what the splits share, what gives a class away.
+    """Print the facts of the photos: counts, sizes, copies, bias.
+
+    Copies are looked for within and between the splits; bias is what a photo's file alone says of its class.
 
     Example: myna birds data --json
     """
@@ -36,7 +46,9 @@ def data(data: Data = None, as_json: Json = False) -> None:
 
 @app.command()
 def prepare(config: Config, data: Data = None, overrides: Overrides = None) -> None:
-    """Decode all photos once, at the size that a config asks for; trainings do so too if it was not done.
+    """Decode all photos once, at the size that a config asks for.
+
+    A training does so too if it was not done.
 
     Example: myna birds prepare configs/birds/quick/bn.toml
     """
@@ -57,7 +69,7 @@ def train(
 ) -> None:
     """Train a net, in the run folder runs/NAME.
 
-    Example: myna birds train configs/birds/quick/bn.toml --set model.norm=gn --name gn-1
+    Example: myna birds train configs/birds/quick/bn.toml --set model.norm=gn
     """
     from myna.birds.splits import load_splits
     from myna.birds.task import BirdTask
@@ -78,13 +90,15 @@ def train(
 
 @app.command(name="eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run's name, or the folder of a run or model.")],
+    model: Model,
     split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     data: Data = None,
     as_json: Json = False,
     output: Annotated[Path | None, typer.Option(help="Where to write the prediction for each photo, as JSON.")] = None,
 ) -> None:
-    """Classify a split and score it: accuracy, F1, loss, top 5, calibration, each class.
+    """Classify a split and score it.
+
+    Scores are accuracy, F1, loss, top 5 and calibration, and those of each class.
 
     Example: myna birds eval models/birds/gn --split test --json
     """
@@ -107,7 +121,7 @@ def evaluate(
 
 @app.command()
 def ship(
-    run: Annotated[str, typer.Argument(help="A finished run's name or folder.")],
+    run: Run,
     destination: Annotated[Path, typer.Argument(help="The model folder to write, such as models/birds/gn.")],
     data: Data = None,
 ) -> None:
