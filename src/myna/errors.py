@@ -5,4 +5,11 @@ class UserError(ValueError):
     """A mistake in what the user gave: the command line prints its one line and exits with status 2.
 
     The message names the file, the place in it, the value found and what was expected.
+
+    Args:
+        message: line breaks and other characters that do not print are escaped, as those of a name or a value from a
+            file could break the line or command the terminal.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
 
 from myna.errors import UserError
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -25,21 +29,58 @@ def replacing(path: Path) -> Iterator[Path]:
     path = path.resolve()
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.touch(exist_ok=False)
-        mode = (path if path.exists() else temporary).stat().st_mode & 0o7777
-        yield temporary
-        # Whoever wrote the file may have made it anew, with other permissions.
-        temporary.chmod(mode)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.touch(exist_ok=False)
+            mode = (path if path.exists() else temporary).stat().st_mode & 0o7777
+            yield temporary
+            # Whoever wrote the file may have made it anew, with other permissions.
+            temporary.chmod(mode)
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(path)
     finally:
         # The first error is the one to tell, as where the parent is no folder.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Tell in one line that `path`, a file or a folder, cannot be written, if the block finds it so.
+
+    Raises:
+        UserError: no permission, a full disk, a folder where a file should be.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def take_turns(items: Iterable[T], lock: Callable[[T], Path], work: Callable[[T], object]) -> None:
+    """Work on each item while no other process does; those that share a folder divide the items among themselves.
+
+    What others are at comes last: `work` waits for it, and should find it done.
+
+    Args:
+        items: in the order in which they are tried.
+        lock: the file that stands for an item; a process that dies lets go of it.
+        work: what to do for an item that is not done.
+    """
+    busy = []
+    for item in items:
+        lock(item).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            turn = FileLock(lock(item)).acquire(timeout=0)
+        except Timeout:
+            busy.append(item)
+            continue
+        with turn:
+            work(item)
+    for item in busy:
+        with FileLock(lock(item)):
+            work(item)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -80,6 +121,14 @@ def read_json(path: Path) -> Any:
         raise UserError(f"{path}: not JSON that can be read: {error}") from None
 
 
+def is_there(path: Path) -> bool:
+    """Return whether there is a file or a folder of this name; none has a name that is too long."""
+    try:
+        return path.exists()
+    except OSError:
+        return False
+
+
 def read_text(path: Path) -> str:
     """Read UTF-8 text from `path`.
 
@@ -94,3 +143,5 @@ def read_text(path: Path) -> str:
         raise UserError(f"{path}: byte {error.start}: not UTF-8 text") from None
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a name that no file can have
+        raise UserError(f"{path}: cannot be read: {error}") from None

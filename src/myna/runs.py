@@ -4,6 +4,7 @@ runs/<name>/  config.toml        what the user asked for
               environment.json   versions, machine, source state, command
               metrics.jsonl      a line for each epoch trained and each evaluation
               summary.json       what it came to; there once the run is finished
+              lock               held while a process trains the run
               last/              the checkpoint: model.safetensors, state.pt
               best/              the model: model.safetensors, config.toml (as built), and what the task adds
 """
@@ -17,19 +18,26 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
+
 import myna
 from myna.config import Section, flatten, load
 from myna.errors import UserError
-from myna.files import read_json, read_text, write_json
+from myna.files import is_there, read_json, read_text, write_json, writing
 
 CONFIG = "config.toml"
 METRICS = "metrics.jsonl"
 ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
+LOCK = "lock"
+FINGERPRINT = "data_sha256"
+"""In environment.json, of all that a run learns from and is chosen by."""
 # What a resumed run may be asked to do otherwise: it changes how far and how often, not what is trained.
 MAY_CHANGE = {"name", "training.epochs", "training.evaluate_epochs", "training.checkpoint_minutes"}
 
@@ -40,22 +48,63 @@ def runs_folder() -> Path:
 
 
 def create(name: str, *, resume: bool = False) -> Path:
-    """Make the folder of a new run, or return that of a run to resume, which is unfinished from now on.
+    """Make the folder of a new run, or return that of a run to resume.
 
     Raises:
         UserError: the run exists and `resume` was not asked for, or the folder cannot be made.
     """
     folder = runs_folder() / name
     # Started by torchrun, every process comes here, and the first has the say.
-    is_first = os.environ.get("RANK", "0") == "0"
-    if is_first and not resume and (folder / CONFIG).exists():
+    if is_first_process() and not resume and (folder / CONFIG).exists():
         raise UserError(f"{folder}: this run exists; add --resume to go on with it, or --name for another")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / SUMMARY).unlink(missing_ok=True)
     except OSError as error:
         raise UserError(f"{folder}: cannot be made: {error.strerror}") from None
     return folder
+
+
+def is_first_process() -> bool:
+    """Return whether this is the only process of a training, or the first of those that torchrun started."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+@contextmanager
+def claimed(folder: Path) -> Iterator[None]:
+    """Keep other trainings from a run's folder, here and on machines that share it; a death ends the claim.
+
+    The run is unfinished from now on.
+
+    Raises:
+        UserError: another process is at the run, which is named; or nothing can be written there.
+    """
+    if not is_first_process():
+        yield
+        return
+    path = folder / LOCK
+    with writing(folder):
+        try:
+            # To find out whether a run is claimed takes a moment, in which it seems so.
+            claim = FileLock(path).acquire(timeout=2)
+        except Timeout:
+            other = read_text(path).strip() or "another process"
+            raise UserError(f"{folder}: {other} is at this run; wait for it, or --name another") from None
+    with claim:
+        with writing(folder):
+            path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
+            (folder / SUMMARY).unlink(missing_ok=True)
+        yield
+
+
+def is_claimed(folder: Path) -> bool:
+    """Return whether some process is at a run."""
+    if not folder.is_dir():
+        return False
+    try:
+        with FileLock(folder / LOCK, timeout=0):
+            return False
+    except Timeout:
+        return True
 
 
 def check_same_config(folder: Path, config: Section) -> None:
@@ -80,6 +129,24 @@ def check_same_config(folder: Path, config: Section) -> None:
             )
 
 
+def check_same_data(folder: Path, fingerprint: str) -> None:
+    """Refuse to go on from a checkpoint with other data than it was trained on.
+
+    Args:
+        folder: of the run.
+        fingerprint: of the data that there is now.
+
+    Raises:
+        UserError: the data changed.
+    """
+    path = folder / ENVIRONMENT
+    if not path.exists() or not (folder / "last").exists():
+        return
+    # Before there were fingerprints, none was recorded.
+    if read_json(path).get(FINGERPRINT, fingerprint) != fingerprint:
+        raise UserError(f"{folder}: its data changed since then; resume it with what it began with, or --name another")
+
+
 def find(name_or_path: str | Path) -> Path:
     """Return the folder of a run or model given by its name or path.
 
@@ -87,7 +154,7 @@ def find(name_or_path: str | Path) -> Path:
         UserError: there is none.
     """
     for folder in (Path(name_or_path), runs_folder() / name_or_path):
-        if folder.is_dir():
+        if is_there(folder) and folder.is_dir():
             return folder
     known = sorted(path.parent.name for path in runs_folder().glob(f"*/{CONFIG}"))
     near = difflib.get_close_matches(str(name_or_path), known, n=3, cutoff=0.5)
@@ -105,6 +172,24 @@ def find_model(folder: Path) -> Path:
     if not (folder / CONFIG).exists():
         raise UserError(f"{folder}: no {CONFIG}; expected the folder of a run or of a model")
     return folder
+
+
+def find_shipped(half: str, name: str) -> Path:
+    """Return the folder of a model that is shipped with the code: models/<half>/<name>, here or beside the source.
+
+    Args:
+        half: "birds" or "math".
+        name: of the model.
+
+    Raises:
+        UserError: it is in neither place.
+    """
+    places = [root / "models" / half / name for root in (Path(), Path(myna.__file__).parents[2])]
+    for folder in places:
+        if (folder / CONFIG).is_file():
+            return folder
+    looked = " or ".join(dict.fromkeys(str(folder.absolute()) for folder in places))
+    raise UserError(f"{name}: no shipped model at {looked}; run Myna in its checkout, or name a model")
 
 
 def write_summary(folder: Path, **values: float) -> None:

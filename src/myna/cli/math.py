@@ -1,4 +1,4 @@
-"""Verbs of the math study: data, score, train, eval."""
+"""Verbs of the math study, from the facts of the data to solving problems."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from typing import Annotated
 import typer
 
 from myna.cli.math_score import score
-from myna.cli.options import Data, Json, Name, Overrides, Resume
+from myna.cli.math_solve import calibrate, solve
+from myna.cli.options import Data, Json, Model, Name, Overrides, Resume, Run
 
-app = typer.Typer(help="Word problems to programs.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Word problems to programs.",
+    epilog="Example: myna math train configs/math/quick/lstm_lstm_attn.toml",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.command()(solve)
+app.command()(calibrate)
 app.command()(score)
 
 
 @app.command()
 def data(data: Data = None, as_json: Json = False) -> None:
-    """Print the facts of the data: counts, lengths, what the splits share.
+    """Print the facts of the data: counts, lengths, overlaps.
 
     Example: myna math data --json
     """
@@ -41,7 +49,7 @@ def train(
 ) -> None:
     """Train a model, in the run folder runs/NAME.
 
-    Example: myna math train configs/math/quick/lstm_lstm_attn.toml --set training.seed=1 --name attn-1
+    Example: myna math train configs/math/quick/lstm_lstm_attn.toml --name attn-1
     """
     from myna.cli.training import train_run
     from myna.config import MathConfig, load
@@ -55,7 +63,7 @@ def train(
 
 @app.command(name="eval")
 def evaluate(
-    model: Annotated[str, typer.Argument(help="A run's name, or the folder of a run or model.")],
+    model: Model,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     beam: Annotated[int, typer.Option(help="Beam size; 1 is greedy.", min=1)] = 10,
     search: Annotated[str, typer.Option(help="What may follow: plain, grammar or execution.")] = "plain",
@@ -66,9 +74,11 @@ def evaluate(
     as_json: Json = False,
     output: Annotated[Path | None, typer.Option(help="Where to write the predictions, in the course's format.")] = None,
 ) -> None:
-    """Decode a split and score it: all problems, and the seen, novel and far ones.
+    """Decode a split and score it.
 
-    Example: myna math eval models/math/lstm_lstm_attn --split test --beam 10 --json
+    Scores are of all problems, and of the seen, novel and far ones.
+
+    Example: myna math eval models/math/lstm_lstm_attn --split dev --beam 1
     """
     from myna import runs
     from myna.cli.tables import print_scores
@@ -98,11 +108,13 @@ def evaluate(
 
 @app.command()
 def ship(
-    run: Annotated[str, typer.Argument(help="A finished run's name or folder.")],
+    run: Run,
     destination: Annotated[Path, typer.Argument(help="The model folder to write, such as models/math/lstm_lstm.")],
     data: Data = None,
 ) -> None:
-    """Write a run's best model in half precision, with a card of what it scores.
+    """Write a run's best model, with a card of what it scores.
+
+    Its weights are written in half precision.
 
     Example: myna math ship lstm_lstm models/math/lstm_lstm
     """
@@ -115,14 +127,16 @@ def ship(
 
 @app.command()
 def explain(
-    model: Annotated[str, typer.Argument(help="A run's name, or the folder of a run or model.")],
+    model: Model,
     problems: Annotated[int, typer.Option(min=1, help="Problems of dev that are looked at.")] = 200,
     data: Data = None,
     output: Annotated[Path | None, typer.Option(help="Where to write; else attention.json in the run folder.")] = None,
 ) -> None:
-    """Write what a model attends to, and how much worse it gets when those words are hidden.
+    """Write what a model attends to, and whether it needs that.
 
-    Example: myna math explain models/math/lstm_lstm_attn --output attention.json
+    It measures how much worse the model gets when the words attended to are hidden.
+
+    Example: myna math explain models/math/lstm_lstm_attn --problems 50
     """
     from myna import runs
     from myna.engine.tracking import console

@@ -43,6 +43,17 @@ def print_scores(title: str, scores: Mapping[str, Any]) -> None:
     print_failures(console, scores.get("failures", {}))
 
 
+def print_checks(title: str, checks: Mapping[str, Mapping[str, float]]) -> None:
+    """Print how certainties compare with what came true, in percent."""
+    table = Table(title=title, title_justify="left")
+    for heading in ("test problems", "n", "mean certainty", "right", "calibration error"):
+        table.add_column(heading, justify="right" if table.columns else "left")
+    for name, check in checks.items():
+        shares = (check["mean_certainty"], check["accuracy"], check["calibration_error"])
+        table.add_row(name, f"{check['n']:,}", *(f"{100 * share:.1f}" for share in shares))
+    Console().print(table)
+
+
 def print_bird_scores(title: str, scores: Mapping[str, Any]) -> None:
     """Print the scores of a split in percent, then those of each class, the best first."""
     console = Console()

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from myna.engine.tracking import progress
 from myna.errors import UserError
+from myna.files import replacing
 from myna.mathqa.problems import Problem, mask
-
-_AT_A_TIME = 256  # rows of cosines in memory, 70 kB each on the course's data
+from myna.mathqa.tfidf import Tfidf
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,10 @@ class NeighbourIndex:
     """The training problems by their masked text, with the program that stands beside it most often.
 
     Programs that differ in a closing `|` alone are counted as one, and of equally frequent ones the first in the
-    training file is taken. Similarity is the cosine of TF-IDF vectors: scikit-learn's `TfidfVectorizer`, fitted on the
-    distinct masked texts, over 1- and 2-grams of everything between spaces (so that "a", "%" and "n0" are words too;
-    scikit-learn's own pattern drops them, and finds 25 far problems fewer in the course's test file). Of equally
-    similar texts the first is taken.
+    training file is taken. Similarity is the cosine of TF-IDF vectors of the distinct masked texts, over 1- and 2-grams
+    of everything between spaces (so that "a", "%" and "n0" are words too; the pattern that scikit-learn takes if it is
+    not told otherwise drops them, and finds 25 far problems fewer in the course's test file). Of equally similar texts
+    the first is taken.
 
     Checked against: the course's data (tests/mathqa/test_baselines.py): look-up EM / Exec 70.0 / 71.5 on test and
     68.8 / 70.7 on dev; nearest neighbour 77.6 / 83.5 on test.
@@ -60,9 +62,37 @@ class NeighbourIndex:
         if not counts:
             raise UserError("no training problem with a program to look up")
         self._programs = {text: f"{count.most_common(1)[0][0]}|" for text, count in counts.items()}
+        self._begin()
+
+    def _begin(self) -> None:
         self._texts = list(self._programs)
         self._found: dict[str, Neighbour] = {}
         self._ranked: dict[tuple[str, int, bool], list[Neighbour]] = {}
+
+    @classmethod
+    def load(cls, path: Path) -> NeighbourIndex:
+        """Read what `save` wrote.
+
+        Raises:
+            OSError, EOFError, ValueError, KeyError, BadZipFile: the file is missing, or holds something else.
+        """
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+            index = cls.__new__(cls)
+            index._programs = json.loads(arrays["programs"].tobytes())
+            index._begin()
+            index._tfidf = Tfidf.from_arrays(arrays)
+        return index
+
+    def save(self, path: Path) -> None:
+        """Write texts, programs and vectors as a NumPy archive of numbers alone.
+
+        Raises:
+            UserError: the file cannot be written.
+        """
+        programs = np.frombuffer(json.dumps(self._programs).encode(), dtype=np.uint8)
+        arrays: dict[str, Any] = {"programs": programs, **self._tfidf.to_arrays()}
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            np.savez(file, **arrays)
 
     def is_seen(self, text: str) -> bool:
         """Return whether a masked text is that of a training problem."""
@@ -74,7 +104,9 @@ class NeighbourIndex:
 
     def nearest(self, texts: Sequence[str]) -> list[Neighbour]:
         """Return the most similar training problem for each masked text."""
-        self._search([text for text in dict.fromkeys(texts) if text not in self._found])
+        for text in dict.fromkeys(texts):
+            if text not in self._found:
+                self._found[text] = self._find_nearest(text)
         return [self._found[text] for text in texts]
 
     def ranked(self, texts: Sequence[str], n: int, *, without_itself: bool = False) -> list[list[Neighbour]]:
@@ -86,16 +118,15 @@ class NeighbourIndex:
             without_itself: leave out the training problem that reads the same, as for a text of the training data.
         """
         unknown = [text for text in dict.fromkeys(texts) if (text, n, without_itself) not in self._ranked]
-        for start in range(0, len(unknown), _AT_A_TIME):
-            group = unknown[start : start + _AT_A_TIME]
-            vectorizer, columns = self._vectors
-            cosines = (vectorizer.transform(group) @ columns).toarray()  # (group, training texts)
-            for text, row in zip(group, cosines, strict=True):
-                self._ranked[text, n, without_itself] = self._rank(text, row, n, without_itself)
+        with progress("looking up neighbours", len(unknown), shown=len(unknown) > 1) as tick:
+            for text in unknown:
+                self._ranked[text, n, without_itself] = self._rank(text, n, without_itself)
+                tick()
         return [self._ranked[text, n, without_itself] for text in texts]
 
-    def _rank(self, text: str, cosines: NDArray[np.float64], n: int, without_itself: bool) -> list[Neighbour]:
-        """Return the `n` neighbours of a text, given its cosines to all training texts."""
+    def _rank(self, text: str, n: int, without_itself: bool) -> list[Neighbour]:
+        """Find the `n` neighbours of a text."""
+        cosines = self._tfidf.cosines(text)
         n_candidates = min(len(self._texts), 16 * n + 1)
         least = np.partition(cosines, -n_candidates)[-n_candidates]
         candidates = np.flatnonzero(cosines >= least)
@@ -115,25 +146,17 @@ class NeighbourIndex:
         lines = "\n".join(f"{text}\t{program}" for text, program in self._programs.items())
         return hashlib.sha256(lines.encode()).hexdigest()
 
-    def _search(self, texts: Sequence[str]) -> None:
-        """Find the neighbours of distinct texts."""
-        novel = [text for text in texts if not self.is_seen(text)]
-        self._found.update({text: Neighbour(text, self.look_up(text), 1.0) for text in texts if self.is_seen(text)})
-        if not novel:
-            return
-        vectorizer, columns = self._vectors
-        cosines = (vectorizer.transform(novel) @ columns).toarray()  # (novel texts, training texts)
-        for text, row, column in zip(novel, cosines, cosines.argmax(axis=1), strict=True):
-            nearest = self._texts[column]
-            self._found[text] = Neighbour(nearest, self._programs[nearest], float(row[column]))
+    def _find_nearest(self, text: str) -> Neighbour:
+        if self.is_seen(text):
+            return Neighbour(text, self._programs[text], 1.0)
+        cosines = self._tfidf.cosines(text)
+        place = int(cosines.argmax())
+        return Neighbour(self._texts[place], self._programs[self._texts[place]], float(cosines[place]))
 
     @cached_property
-    def _vectors(self) -> tuple[Any, Any]:
-        """The fitted vectorizer, and a sparse column of unit length for each training text."""
-        from sklearn.feature_extraction.text import TfidfVectorizer
-
-        vectorizer = TfidfVectorizer(ngram_range=(1, 2), token_pattern=r"\S+", lowercase=False)
-        return vectorizer, vectorizer.fit_transform(self._programs).T.tocsr()
+    def _tfidf(self) -> Tfidf:
+        """The vectors of the training texts."""
+        return Tfidf.fit(self._texts)
 
 
 BASELINES: dict[str, Callable[[NeighbourIndex], Callable[[str], str]]] = {

@@ -1,4 +1,4 @@
-"""Making a model to ship from a finished run: half-precision weights, and a card that says what they can do."""
+"""Making a model to ship from a finished run: half-precision weights, how sure its answers are, and a card."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from myna.engine.checkpoint import WEIGHTS, replace_folder, save_weights
 from myna.files import write_json, write_text
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import NeighbourIndex
+from myna.mathqa.calibration import calibrate
 from myna.mathqa.prediction import SEARCHES
 from myna.mathqa.splits import Splits
 from myna.mathqa.task import VOCABULARIES, MathModel, is_bert
@@ -30,7 +31,7 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
         data: the folder that was asked for as theirs.
 
     Raises:
-        UserError: the run is not finished.
+        UserError: the run is not finished, or its model cannot be calibrated.
     """
     making = runs.describe_making(run)
     model = MathModel.load(run, data)
@@ -39,8 +40,10 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
         save(model.config, folder / runs.CONFIG)
         model.vocabularies.save(folder / VOCABULARIES)
         save_weights(folder / WEIGHTS, model.translator.state_dict(), half=True)
-        scores = _measure(MathModel.load(folder, data), splits, run, destination.name)
+        written = MathModel.load(folder, data)
+        scores = _measure(written, splits, run, destination.name)
         write_json(folder / SCORES, scores)
+        calibrate(written, splits, f"{destination.name}, certainty").save(folder)
         size = (folder / WEIGHTS).stat().st_size
         write_text(folder / CARD, _card(making, destination, model, size, splits, scores))
 

@@ -63,10 +63,12 @@ class Solution(BaseModel):
     numbers: list[Number]
     steps: list[Step]
     certainty: float | None = Field(
-        description="share of dev problems of which the model was as sure whose answer was right; null without an answer"
+        description="share of right answers among those of which the model was as sure, on dev; null where not known"
     )
     certainty_text: str = Field(description="the same in a sentence")
-    candidates: list[Candidate] = Field(description="best first")
+    candidates: list[Candidate] = Field(
+        description="best first: by probability per token, so a likelier one may come later"
+    )
     nearest: Nearest | None
     notes: list[str] = Field(description="what a reader should know: numbers in words that were not read, and the like")
     attention: Attention | None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from myna.config import find_data
+from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.mathqa.language.execute import execute_text
 from myna.mathqa.language.numbers import find_numbers
@@ -65,22 +66,17 @@ def load_splits(option: Path | None = None) -> Splits:
     return Splits(train, dev, test, f"the word problems found in mathqa/ ({counts})")
 
 
-def load_training(option: Path | None = None) -> list[Problem]:
-    """Read the training problems alone, found as the splits are.
-
-    Raises:
-        UserError: as `load_splits`.
-    """
-    folder = find_data(option)
-    return generate_splits().train if folder is None else read_problems(split_path(folder, "train"))
-
-
 def describe(splits: Splits) -> dict[str, Any]:
     """Return the facts of the data: counts, lengths, what the splits share, what training never saw."""
     masked_train = [mask(problem.text) for problem in splits.train]
     words = Vocabulary.count((text.split() for text in masked_train), min_count=1)
     tokens = Vocabulary.count(split_tokens(problem.formula or "") for problem in splits.train)
     seen, n_special = set(masked_train), len(SPECIAL_TOKENS)
+    facts: dict[str, Any] = {}
+    with progress("reading the problems", sum(len(splits.named(name)) for name in SPLITS)) as tick:
+        for name in SPLITS:
+            facts[name] = _describe_split(splits.named(name), seen, words, tokens)
+            tick(len(splits.named(name)))
     return {
         "source": splits.source,
         "distinct_training_texts": len(seen),
@@ -88,7 +84,7 @@ def describe(splits: Splits) -> dict[str, Any]:
         "words": len(words) - n_special,
         "words_that_occur_twice": len(Vocabulary.count((text.split() for text in masked_train), 2)) - n_special,
         "program_tokens": len(tokens) - n_special,
-        "splits": {name: _describe_split(splits.named(name), seen, words, tokens) for name in SPLITS},
+        "splits": facts,
     }
 
 

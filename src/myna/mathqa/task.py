@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 
 from myna.config import MathConfig, MathModelSection, TeacherForcingSection, load, save
 from myna.engine.checkpoint import WEIGHTS, load_matching_weights, load_weights
+from myna.engine.distributed import share_out
 from myna.engine.optim import Pace
 from myna.errors import UserError
 from myna.mathqa.baselines import NeighbourIndex
@@ -21,12 +23,12 @@ from myna.mathqa.bert import BertEncoder, Pretrained, load_bert
 from myna.mathqa.decoder import LSTMDecoder
 from myna.mathqa.encoders import BiLSTMEncoder, WordEmbedding
 from myna.mathqa.glove import load_glove
-from myna.mathqa.language.score import judge, summarise
+from myna.mathqa.index_cache import load_index
+from myna.mathqa.language.score import Verdict, judge, summarise
 from myna.mathqa.prediction import predict
 from myna.mathqa.problems import Problem, mask
 from myna.mathqa.readers import NeighbourReader, PieceReader, Reader, Source, WordReader
 from myna.mathqa.retrieval import RetrievalEncoder
-from myna.mathqa.splits import load_training
 from myna.mathqa.states import StateStore
 from myna.mathqa.translator import Translator, sequence_loss
 from myna.mathqa.vocabulary import PAD, UNKNOWN, Vocabularies
@@ -57,12 +59,12 @@ def is_bert(section: MathModelSection) -> bool:
     return section.type in ("bert_lstm_attn_frozen", "bert_lstm_attn_tuned")
 
 
-def find_resources(section: MathModelSection, training: Callable[[], Sequence[Problem]]) -> Resources:
+def find_resources(section: MathModelSection, find_index: Callable[[], NeighbourIndex] = load_index) -> Resources:
     """Return the pretrained encoder or the training problems that a model needs, GloVe aside.
 
     Args:
         section: of the model; a hash that it names is checked.
-        training: gives the training problems.
+        find_index: gives the training problems to look up.
 
     Raises:
         UserError: something is not there, or is not what the model was trained with.
@@ -76,7 +78,7 @@ def find_resources(section: MathModelSection, training: Callable[[], Sequence[Pr
             )
         return Resources(bert=bert)
     if section.type == "retrieval_lstm_attn":
-        index = NeighbourIndex(training())
+        index = find_index()
         found, expected = index.fingerprint(), section.neighbours.sha256
         if expected not in ("", found):
             raise UserError(
@@ -97,7 +99,11 @@ def build_reader(section: MathModelSection, vocabularies: Vocabularies, resource
 
 
 def build_translator(
-    section: MathModelSection, vocabularies: Vocabularies, resources: Resources | None = None
+    section: MathModelSection,
+    vocabularies: Vocabularies,
+    resources: Resources | None = None,
+    *,
+    initialise: bool = True,
 ) -> Translator:
     """Make a model of random weights, its BERT aside.
 
@@ -105,6 +111,7 @@ def build_translator(
         section: kinds and sizes.
         vocabularies: the words and tokens that it knows.
         resources: what it is built on.
+        initialise: as for `Translator`.
 
     Raises:
         UserError: the section's settings do not go together.
@@ -124,7 +131,7 @@ def build_translator(
         pointer=_pointer(section) if section.pointer and has_attention else None,
         dropout=section.dropout,
     )
-    return Translator(encoder, decoder)
+    return Translator(encoder, decoder, initialise=initialise)
 
 
 def _pointer(section: MathModelSection) -> str:
@@ -197,7 +204,7 @@ class MathModel:
 
         Args:
             folder: of the model.
-            data: the folder asked for, for a model that looks up training problems; else as `load_training` finds it.
+            data: the folder asked for, for a model that looks up training problems; else as `load_index` finds it.
 
         Raises:
             UserError: something is missing from the folder, or its parts do not fit each other.
@@ -205,8 +212,8 @@ class MathModel:
         folder = find_model(folder)
         config = load(MathConfig, folder / CONFIG)
         vocabularies = Vocabularies.load(folder / VOCABULARIES)
-        resources = find_resources(config.model, lambda: load_training(data)[: config.data.limit or None])
-        translator = build_translator(config.model, vocabularies, resources)
+        resources = find_resources(config.model, lambda: load_index(data, config.data.limit))
+        translator = build_translator(config.model, vocabularies, resources, initialise=False)
         load_weights(translator, folder / WEIGHTS)
         return cls(config, build_reader(config.model, vocabularies, resources), translator.eval())
 
@@ -232,7 +239,7 @@ class MathTask:
         if is_bert(config.model) and config.data.word_dropout:
             raise UserError("data.word_dropout: BERT reads pieces, which are not dropped; set it to 0")
         self.vocabularies = Vocabularies.build(training, config.data.min_word_count)
-        resources = find_resources(config.model, lambda: training)
+        resources = find_resources(config.model, lambda: NeighbourIndex(training))
         if not is_bert(config.model) and config.model.glove != "none":
             resources = replace(resources, glove=load_glove(config.model.glove, self.vocabularies.words.tokens))
         self.config = _complete(config, resources)
@@ -245,7 +252,7 @@ class MathTask:
         self._exact: dict[Source, Source] = {}
         examples = encode(training, self.vocabularies, self._learn_neighbours(training) or self.reader)
         self.examples = fold(examples) if config.data.fold else examples
-        self.validation = list(validation)
+        self.training, self.validation = list(training), list(validation)
         self._validation_examples = fold(encode(validation, self.vocabularies, self.reader))
         if isinstance(self.translator.encoder, BertEncoder):
             self.translator.encoder.prepare([e.source[1] for e in (*self.examples, *self._validation_examples)])
@@ -266,14 +273,11 @@ class MathTask:
         return sequence_loss(logits, batch.targets, batch.weights, self.config.label_smoothing)
 
     def evaluate(self, device: torch.device) -> dict[str, float]:
-        """Return the loss under full teacher forcing, and the scores of greedy decoding."""
-        predictions = predict(self.translator, self.reader, [problem.text for problem in self.validation], beam_size=1)
-        scores = summarise(
-            [
-                judge(problem.text, problem.answer or 0.0, problem.formula or "", predicted[0].text)
-                for problem, predicted in zip(self.validation, predictions, strict=True)
-            ]
-        )
+        """Return the loss under full teacher forcing, and the scores of greedy decoding.
+
+        Each process answers a part of the problems.
+        """
+        scores = summarise(share_out(self.validation, self._judge))
         return {
             "loss": self._validation_loss(device),
             "exact_match": scores.exact_match,
@@ -281,10 +285,22 @@ class MathTask:
             "token_match": scores.token_match,
         }
 
+    def fingerprint(self) -> str:
+        """Return a hash of the problems that are learned from and chosen by."""
+        return hashlib.sha256(repr((self.training, self.validation)).encode("utf-8", "backslashreplace")).hexdigest()
+
     def save(self, folder: Path) -> None:
         """Write config and vocabularies beside the weights."""
         save(self.config, folder / CONFIG)
         self.vocabularies.save(folder / VOCABULARIES)
+
+    def _judge(self, problems: Sequence[Problem]) -> list[Verdict]:
+        """Return the verdicts on what greedy decoding answers to some problems."""
+        predictions = predict(self.translator, self.reader, [problem.text for problem in problems], beam_size=1)
+        return [
+            judge(problem.text, problem.answer or 0.0, problem.formula or "", predicted[0].text)
+            for problem, predicted in zip(problems, predictions, strict=True)
+        ]
 
     @torch.no_grad()
     def _validation_loss(self, device: torch.device) -> float:
@@ -293,11 +309,16 @@ class MathTask:
         Programs with a token that training never saw are left out: nothing can predict it.
         """
         known = [e for e in self._validation_examples if UNKNOWN not in e.tokens]
-        sums = torch.zeros(2)
-        for group in batches_by_length(known, 128, seed=0, epoch=0):
-            batch = collate([known[index] for index in group]).to(device)
-            loss, weight = sequence_loss(self.translator(batch), batch.targets, batch.weights)
-            sums += torch.stack([loss, weight]).cpu()
+
+        def compute(groups: Sequence[Sequence[int]]) -> list[Tensor]:
+            parts = []
+            for group in groups:
+                batch = collate([known[index] for index in group]).to(device)
+                parts.append(torch.stack(sequence_loss(self.translator(batch), batch.targets, batch.weights)).cpu())
+            return parts
+
+        groups = batches_by_length(known, 128, seed=0, epoch=0)
+        sums = sum(share_out(groups, compute), torch.zeros(2))
         return float(sums[0] / sums[1])
 
     def _drop_words(self, batch: Batch) -> Batch:

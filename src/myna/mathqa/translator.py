@@ -20,12 +20,15 @@ class Translator(nn.Module):
     Args:
         encoder: from (N,) lengths and the parts of a source, the first of them (N, S) word ids, to `Encoded`.
         decoder: from tokens so far to the next.
+        initialise: give it weights to begin to learn with; takes seconds for nothing where others are loaded over them.
     """
 
-    def __init__(self, encoder: nn.Module, decoder: LSTMDecoder) -> None:
+    def __init__(self, encoder: nn.Module, decoder: LSTMDecoder, *, initialise: bool = True) -> None:
         super().__init__()
         self.encoder = encoder
         self.decoder = decoder
+        if not initialise:
+            return
         for module in decoder.modules():
             _initialise(module)
         # What is pretrained stays as it is.

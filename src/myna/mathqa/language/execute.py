@@ -61,6 +61,7 @@ class Result:
         message: the failure with its place, for people; empty on success.
         values: those of the steps that ran; a step that is not the last may be complex, infinite or NaN.
         ignored: what the text says beside its steps, one remark each.
+        arguments: the values that each of the steps that ran took.
     """
 
     value: int | float | None
@@ -68,6 +69,7 @@ class Result:
     message: str = ""
     values: tuple[Value, ...] = field(default=(), repr=False)
     ignored: tuple[str, ...] = ()
+    arguments: tuple[tuple[Value, ...], ...] = field(default=(), repr=False)
 
 
 def execute_text(text: str, numbers: Sequence[float]) -> Result:
@@ -83,6 +85,7 @@ def execute_text(text: str, numbers: Sequence[float]) -> Result:
 def execute(program: Program, numbers: Sequence[float]) -> Result:
     """Run a program on the numbers of a problem."""
     values: list[Value] = []
+    taken: list[tuple[Value, ...]] = []
     n_words = 0
     try:
         for index, step in enumerate(program.steps):  # noqa: B007 - both are told on failure
@@ -92,13 +95,14 @@ def execute(program: Program, numbers: Sequence[float]) -> Result:
             if n_words > MAX_WORDS:
                 raise _Failed(Failure.TOO_LARGE, "too much to compute")
             values.append(value)
+            taken.append(tuple(arguments))
         if (failure := check_answer(value)) is not None:
             raise _Failed(failure)
     except _Failed as failed:
         message = f"step {index}, {shorten(str(step), 80)}: {failed}"
-        return Result(None, failed.failure, message, tuple(values), program.ignored)
+        return Result(None, failed.failure, message, tuple(values), program.ignored, tuple(taken))
     assert not isinstance(value, complex)
-    return Result(value, None, "", tuple(values), program.ignored)
+    return Result(value, None, "", tuple(values), program.ignored, tuple(taken))
 
 
 def run_step(
