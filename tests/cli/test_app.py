@@ -97,6 +97,11 @@ def test_user_errors_are_value_errors():
     assert issubclass(UserError, ValueError)
 
 
+def test_a_user_error_is_one_line_of_print_whatever_it_tells_of():
+    """A file's name or a problem's text could else break the line, command the terminal, or not be written at all."""
+    assert str(UserError("größe: a\nb \x1b[2J \ud800 \u2028 C:\\x")) == r"größe: a\nb \x1b[2J \ud800 \u2028 C:\x"
+
+
 def test_train_eval_and_score_on_the_generated_sample(monkeypatch, capsys, tmp_path):
     monkeypatch.delenv("MYNA_DATA", raising=False)
     monkeypatch.chdir(tmp_path)

@@ -8,11 +8,16 @@ from typing import Annotated
 
 import typer
 
-from myna.cli.options import Data, Json
+from myna.cli.options import Data, Json, complete_models
 
 
 def explain(
-    model: Annotated[str, typer.Argument(help="A run's or study's name, or the folder of a run or model.")],
+    model: Annotated[
+        str,
+        typer.Argument(
+            help="A run's or study's name, or the folder of a run or model.", autocompletion=complete_models
+        ),
+    ],
     data: Data = None,
     classes: Annotated[
         str | None, typer.Option(help="Names with commas between them; else the seven of the assignment.")
@@ -31,11 +36,12 @@ def explain(
     photos: Annotated[int, typer.Option(min=2, help="With --analyse: how many photos of val.")] = 200,
     as_json: Json = False,
 ) -> None:
-    """Show where in photos of val a net looks (Grad-CAM): a sheet for each class, and an index.
+    """Show where in photos a net looks (Grad-CAM).
 
-    Of a study, the run with the highest accuracy on val is taken.
+    It writes a sheet of photos of val for each class, and an index. Of a study, the run with the highest accuracy on
+    val is taken.
 
-    Example: myna birds explain birds-norm-bin-seed0 --classes "Cattle Egret,Hoopoe"
+    Example: myna birds explain models/birds/bin --classes "Hoopoe,Indian Roller"
     """
     from myna import runs
     from myna.birds.explanation import ASSIGNED_CLASSES, Answers, choose_classes, find_models, save_explanation

@@ -22,7 +22,9 @@ def score(
     ] = False,
     data: Data = None,
 ) -> None:
-    """Score a file of predicted programs: all problems, and the seen, novel and far ones.
+    """Score a file of predicted programs.
+
+    Scores are of all problems, and of the seen, novel and far ones.
 
     Example: myna math score predictions.json --write-back
     """

@@ -8,26 +8,36 @@ from typing import Annotated
 
 import typer
 
-from myna.cli.options import Data, Json
+from myna.cli.options import Data, Json, complete_results
 
-app = typer.Typer(help="One report of studies and runs.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="One report of studies and runs.",
+    epilog="Example: myna report make norms batch-size",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command()
 def make(
     names: Annotated[
-        list[str], typer.Argument(metavar="STUDY_OR_RUN...", help="Studies and finished runs, or folders.")
+        list[str],
+        typer.Argument(
+            metavar="STUDY_OR_RUN...",
+            help="Studies, searches and finished runs, or folders.",
+            autocompletion=complete_results,
+        ),
     ],
     output: Annotated[
-        Path | None, typer.Option(help="Folder to write; else that of the one study or run, or runs/report.")
+        Path | None, typer.Option(help="Folder to write; else that of the one thing named, or runs/report.")
     ] = None,
     data: Data = None,
 ) -> None:
-    """Write one report of studies and runs of either half: report.html, which needs nothing else, and report.md.
+    """Write one report of studies, searches and runs: report.html, which needs nothing else, and report.md.
 
-    Nothing is measured: what is not there yet is named with the command that makes it.
+    They may be of either half. What is not there yet is named with the command that makes it.
 
-    Example: myna report make norms batch-size architectures --output report
+    Example: myna report make norms batch-size architectures grid --output report
     """
     from myna import runs
     from myna.engine.tracking import console
@@ -41,8 +51,10 @@ def make(
 
 @app.command()
 def compare(
-    a: Annotated[str, typer.Argument(metavar="A", help="A finished run's name or folder.")],
-    b: Annotated[str, typer.Argument(metavar="B", help="Another, of the same half.")],
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="A finished run's name or folder.", autocompletion=complete_results)
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="Another, of the same half.", autocompletion=complete_results)],
     as_json: Json = False,
 ) -> None:
     """Show what differs between two runs: settings, curves, scores, and whether that is more than noise.

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +10,12 @@ import typer
 
 from myna.cli.options import Data, Overrides
 
-app = typer.Typer(help="Many runs, one report.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(
+    help="Many runs, one report.",
+    epilog="Example: myna study run configs/studies/quick-math.toml",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 
 
 @app.command()
@@ -25,7 +28,9 @@ def run(
         bool, typer.Option("--only-finished", help="Train nothing; report on the runs that are finished.")
     ] = False,
 ) -> None:
-    """Train and measure all runs of a study that are not there yet, and write the report.
+    """Train and measure all runs of a study, and write the report.
+
+    Stopped, it goes on when it is started again: what is there is not done twice.
 
     Example: myna study run configs/studies/quick-math.toml
     """
@@ -50,23 +55,20 @@ def grid(
         bool, typer.Option("--only-finished", help="Train nothing; report on the trials that there are.")
     ] = False,
 ) -> None:
-    """Try values of settings, stop the trials that lag behind on dev, and write what mattered.
+    """Try values of settings, and write which of them matter.
+
+    Trials that lag behind on dev are stopped.
 
     Stopped, it goes on when it is started again: the same settings are never trained twice.
 
     Example: myna study grid configs/studies/grid.toml --workers 2
     """
-    from myna.engine.loop import Interrupted
     from myna.engine.tracking import console
     from myna.files import read_json
-    from myna.report.grid.sections import build_grid_report
-    from myna.report.render import write_report
-    from myna.studies.search import GRID, run_search
+    from myna.report.render import render
+    from myna.studies.collection import GRID
+    from myna.studies.search import run_search
 
-    try:
-        folder = run_search(config, data, workers, overrides or [], only_finished=only_finished)
-    except Interrupted:
-        console.print(f"stopped; all is saved. Go on with: {shlex.join(['myna', *sys.argv[1:]])}", markup=False)
-        raise typer.Exit(130) from None
-    report = write_report(build_grid_report(read_json(folder / GRID)), folder, "grid")
+    folder = run_search(config, data, workers, overrides or [], only_finished=only_finished)
+    report = render([read_json(folder / GRID)], folder, "grid")
     console.print(f"report: {report}", markup=False)

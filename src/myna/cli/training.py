@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
-
-import typer
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from myna.config import BirdsConfig, MathConfig
@@ -15,8 +11,14 @@ if TYPE_CHECKING:
 
     C = TypeVar("C", MathConfig, BirdsConfig)
 
+    class StudyTask(Task, Protocol):
+        """A task that knows its data from other data."""
 
-def train_run(settings: C, source: str, build_task: Callable[[C], Task], *, resume: bool) -> None:
+        def fingerprint(self) -> str:
+            """Return a hash of all that is learned from and chosen by."""
+
+
+def train_run(settings: C, source: str, build_task: Callable[[C], StudyTask], *, resume: bool) -> None:
     """Train a task in the run folder that its config names, and say what came of it.
 
     Args:
@@ -27,20 +29,21 @@ def train_run(settings: C, source: str, build_task: Callable[[C], Task], *, resu
     """
     from myna import runs
     from myna.config import save
-    from myna.engine.loop import Interrupted, Trainer
+    from myna.engine.loop import Trainer
     from myna.engine.tracking import console
 
     folder = runs.create(settings.name, resume=resume)
-    runs.check_same_config(folder, settings)
-    save(settings, folder / runs.CONFIG)
-    runs.write_environment(folder, data=source)
-    task = build_task(settings)
-    try:
+    with runs.claimed(folder):
+        runs.check_same_config(folder, settings)
+        if runs.is_first_process():
+            save(settings, folder / runs.CONFIG)
+        task = build_task(settings)
+        fingerprint = task.fingerprint()
+        runs.check_same_data(folder, fingerprint)
+        if runs.is_first_process():
+            runs.write_environment(folder, data=source, **{runs.FINGERPRINT: fingerprint})
         at = Trainer(task, settings.training, folder, resume=resume).train()
-    except Interrupted:
-        again = shlex.join(["myna", *(part for part in sys.argv[1:] if part != "--resume"), "--resume"])
-        console.print(f"stopped; all is saved. Go on with: {again}", markup=False)
-        raise typer.Exit(130) from None
-    n_parameters = sum(parameter.numel() for parameter in task.model.parameters())
-    runs.write_summary(folder, n_parameters=n_parameters, minutes=at.seconds / 60, best_score=at.best_score)
+        n_parameters = sum(parameter.numel() for parameter in task.model.parameters())
+        if runs.is_first_process():
+            runs.write_summary(folder, n_parameters=n_parameters, minutes=at.seconds / 60, best_score=at.best_score)
     console.print(f"{folder}: best {task.score_name} {at.best_score:.4f}, {at.seconds / 60:.1f} minutes", markup=False)
