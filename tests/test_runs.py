@@ -47,8 +47,8 @@ def test_a_resumed_run_is_not_finished_any_more(home: Path) -> None:
     assert not runs.is_finished(folder)
     runs.write_summary(folder, minutes=1.5)
     assert runs.is_finished(folder)
-    runs.create("a", resume=True)
-    assert not runs.is_finished(folder)
+    with runs.claimed(folder):
+        assert not runs.is_finished(folder)
 
 
 def test_the_first_process_alone_decides_whether_the_run_exists(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

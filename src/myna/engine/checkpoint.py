@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
+import pickletools
+import re
 import shutil
 import warnings
-from collections.abc import Callable
+import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from myna.errors import UserError
-from myna.files import replacing
+from myna.files import replacing, writing
 
 WEIGHTS = "model.safetensors"
 STATE = "state.pt"
+_PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+_CHECKSUM = "sha256"
+"""Of the tensors, in the header of a weights file."""
+_STATE_PARTS = re.compile(r"torch._utils _rebuild_tensor_v2|torch \w+Storage|collections OrderedDict")
+"""What a state is built of. torch would let more pass, a bytearray that fills the memory among it."""
 
 
 def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
@@ -26,32 +35,41 @@ def replace_folder(folder: Path, write: Callable[[Path], None]) -> None:
 
     If `write` raises, `folder` is left as it was. After a kill between the two renames `recover_folder` puts the
     old one back.
+
+    Raises:
+        UserError: the folder cannot be written: no permission, a full disk.
     """
     new, old = _beside(folder)
-    recover_folder(folder)
-    try:
-        new.mkdir(parents=True)
-        write(new)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
-    if folder.exists():
-        folder.rename(old)
-    new.rename(folder)
-    shutil.rmtree(old, ignore_errors=True)
+    with writing(folder):
+        recover_folder(folder)
+        try:
+            new.mkdir(parents=True)
+            write(new)
+        except BaseException:
+            shutil.rmtree(new, ignore_errors=True)
+            raise
+        if folder.exists():
+            folder.rename(old)
+        new.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
 
 
 def recover_folder(folder: Path) -> None:
-    """Clear up after a `replace_folder` that was killed: `folder` is then the old one or the new one, whole."""
+    """Clear up after a `replace_folder` that was killed: `folder` is then the old one or the new one, whole.
+
+    Raises:
+        UserError: the folder beside it cannot take its place: no permission.
+    """
     new, old = _beside(folder)
     if old.exists() and not folder.exists():
-        old.rename(folder)
+        with writing(folder):
+            old.rename(folder)
     shutil.rmtree(old, ignore_errors=True)
     shutil.rmtree(new, ignore_errors=True)
 
 
 def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) -> None:
-    """Write weights as safetensors, floating-point ones in half precision if asked.
+    """Write weights as safetensors with their checksum, floating-point ones in half precision if asked.
 
     Raises:
         UserError: the file cannot be written.
@@ -62,7 +80,7 @@ def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) 
     }
     with replacing(path) as temporary:
         try:
-            save_file(kept, temporary)
+            save_file(kept, temporary, {_CHECKSUM: _hash_tensors(kept)})
         except SafetensorError as error:  # its name for a full disk
             raise OSError(str(error)) from error
 
@@ -81,6 +99,10 @@ def load_weights(model: nn.Module, path: Path) -> None:
         first, more = wrong[0], f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
         has, expects = found.get(first, "missing"), own.get(first, "nothing of that name")
         raise UserError(f"{path}: of another model or size: {first} is {has}, expected {expects}{more}")
+    for name, tensor in model.state_dict().items():
+        if not _may_become(tensors[name], tensor):
+            has, expects = (str(t.dtype).removeprefix("torch.") for t in (tensors[name], tensor))
+            raise UserError(f"{path}: of another model: {name} holds {has}, expected {expects}")
     model.load_state_dict(tensors)
 
 
@@ -97,7 +119,11 @@ def load_matching_weights(model: nn.Module, path: Path) -> list[str]:
     """
     own = dict(model.named_parameters())
     tensors = _read_weights(path)
-    fitting = {name: tensor for name, tensor in tensors.items() if name in own and own[name].shape == tensor.shape}
+    fitting = {
+        name: tensor
+        for name, tensor in tensors.items()
+        if name in own and own[name].shape == tensor.shape and _may_become(tensor, own[name])
+    }
     if not fitting:
         raise UserError(f"{path}: none of its weights fits this model; expected a model with parts of the same sizes")
     model.load_state_dict(fitting, strict=False)
@@ -112,9 +138,11 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     """
     with replacing(path) as temporary:
         try:
-            torch.save(state, temporary)
-        except RuntimeError as error:  # its name for a full disk
-            raise OSError(str(error).splitlines()[0]) from error
+            # A file of Python's, whose error says what is wrong; torch's own says where in its code it was noticed.
+            with temporary.open("wb") as file:
+                torch.save(state, file)
+        except RuntimeError as error:
+            raise (error.__context__ or error) from None
 
 
 def load_state(path: Path) -> dict[str, Any]:
@@ -126,8 +154,12 @@ def load_state(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise UserError(f"{path}: no such file; the run has no checkpoint to resume from")
     try:
+        if strange := _find_strange_part(path):
+            raise UserError(f"{path}: not a checkpoint of Myna: {strange}")
         with warnings.catch_warnings(action="ignore"):  # of torch, before it refuses a file
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    except UserError:
+        raise
     except pickle.UnpicklingError:
         raise UserError(f"{path}: not a checkpoint of Myna: it is broken, or reading it could run code") from None
     except Exception as error:  # a broken file fails in whatever way its wrong bytes lead to
@@ -137,14 +169,55 @@ def load_state(path: Path) -> dict[str, Any]:
     return state
 
 
+def _find_strange_part(path: Path) -> str:
+    """Return what is wrong with the archive that a state is; torch looks for none of it. "" if nothing is.
+
+    torch.save compresses nothing: what would be larger than its file, unpacked, is a bomb.
+    """
+    with zipfile.ZipFile(path) as archive:
+        if sum(part.file_size for part in archive.infolist()) > path.stat().st_size:
+            return "unpacked, it would be larger than it is"
+        if damaged := archive.testzip():
+            return f"{damaged!r} in it is damaged"
+        for name in archive.namelist():
+            if name.endswith(".pkl"):
+                built = {str(what) for code, what, _ in pickletools.genops(archive.read(name)) if code.name == "GLOBAL"}
+                if strange := sorted(what for what in built if not _STATE_PARTS.fullmatch(what)):
+                    return f"it holds a {strange[0]!r}"
+    return ""
+
+
 def _read_weights(path: Path) -> dict[str, Tensor]:
-    """Read a safetensors file."""
+    """Read a safetensors file, and hold its tensors against their checksum where it has one.
+
+    Raises:
+        UserError: the file is missing, broken or damaged.
+    """
     if not path.is_file():
         raise UserError(f"{path}: no such file")
     try:
-        return load_file(path)
+        with safe_open(path, framework="pt") as file:
+            checksum = (file.metadata() or {}).get(_CHECKSUM)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a safetensors file: {error}") from None
+    if checksum not in (None, _hash_tensors(tensors)):
+        raise UserError(f"{path}: damaged: its weights do not have the checksum that they were written with")
+    return tensors
+
+
+def _may_become(tensor: Tensor, own: Tensor) -> bool:
+    """Return whether a tensor's numbers are of its own kind: the same type, or of another precision."""
+    return tensor.dtype == own.dtype or (tensor.dtype in _PRECISIONS and own.dtype in _PRECISIONS)
+
+
+def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 of tensors, with their names and types, in hexadecimal."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:
