@@ -6,7 +6,7 @@ ifneq ($(wildcard ../shared/data),)
 export MYNA_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: study test lint docs bench clean
+.PHONY: study serve test lint docs bench joeynmt figures wheel clean
 
 study: .venv/installed          ## train, measure, explain and report: the quick study of each half
 	$(BIN)/myna study run configs/studies/quick-math.toml
@@ -14,6 +14,9 @@ study: .venv/installed          ## train, measure, explain and report: the quick
 	$(BIN)/myna math explain quick-lstm_lstm_attn-seed0
 	$(BIN)/myna birds explain quick-birds --analyse --photos 64
 	$(BIN)/myna report make quick-birds quick-math
+
+serve: .venv/installed          ## the local web page, until Ctrl-C
+	$(BIN)/myna serve
 
 test: .venv/installed           ## the whole test suite
 	$(BIN)/pytest -n 2 tests
@@ -27,10 +30,22 @@ lint: .venv/installed           ## ruff, mypy, import-linter
 docs: .venv/installed           ## the documentation site, in site/; fails at a broken link
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
-bench: .venv/installed          ## speeds, as ratios measured in one run
-	$(BIN)/python benchmarks/decoding.py
-	$(BIN)/python benchmarks/training.py
-	$(BIN)/python benchmarks/norms.py
+bench: .venv/installed          ## one table of speeds, as ratios measured in one run, in runs/benchmarks
+	$(BIN)/python benchmarks/run.py
+
+joeynmt: .venv/installed        ## what `make bench` compares with, where it is installed
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps joeynmt==2.3.0
+
+figures: .venv/installed         ## the README's pictures, cut from the reports of their studies
+	$(BIN)/myna report make architectures
+	cp runs/studies/architectures/figures/subsets-execution-accuracy.svg docs/execution-accuracy.svg
+	$(BIN)/myna report make norms
+	cp runs/studies/norms/figures/val-accuracy.svg docs/birds-val-accuracy.svg
+
+wheel: .venv/installed          ## the wheel, in dist/: the same bytes from the same commit
+	rm -rf build
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

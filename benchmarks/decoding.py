@@ -1,44 +1,111 @@
-"""How many problems a second beam search decodes, beside a plain loop over problems and hypotheses.
+"""How many problems a second beam search decodes: beside Joey NMT, transformers and a plain loop, and how it grows.
 
-The model is a trained one (`--model`, a run or model folder), so that programs have their real lengths. Problems are
-decoded one batch after the other in the order of the file, and none is decoded once for two. The loop
-does the same search with one hypothesis a call, on a few problems. Both are timed in turn, on one core, as CPU seconds.
-
-    python benchmarks/decoding.py --model models/math/lstm_lstm_attn
+The plain loop is what one writes first: a problem at a time, a hypothesis at a time, for a fixed count of steps.
 """
 
-import argparse
-import time
-from collections.abc import Callable
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from statistics import median
 
+import peers
 import torch
+from harness import Effort, Row, Speeds, Variant, compare_cores
 
-from myna.mathqa.batches import collate_sources
+from myna.mathqa.batches import Example, collate_sources, encode
 from myna.mathqa.beam import beam_search
 from myna.mathqa.decoder import IncrementalDecoder
 from myna.mathqa.prediction import BATCH_SIZE, MAX_STEPS
-from myna.mathqa.problems import mask
+from myna.mathqa.problems import Problem, mask
+from myna.mathqa.readers import Source, WordReader
 from myna.mathqa.splits import load_splits
 from myna.mathqa.task import MathModel
-from myna.mathqa.vocabulary import END, START
+from myna.mathqa.vocabulary import END, START, Vocabularies
 
-# Joey NMT 2.3 on one core of a like machine, beam 10, at 2.0 M and 6.6 M parameters; not measured in this run.
-JOEY = {"2.0 M": 19.2, "6.6 M": 11.8}
+MODEL = Path(__file__).parents[1] / "models/math/lstm_lstm_attn"
+BEAM_SIZES = (1, 10, 20)
+_N_PEER_PROBLEMS = 32
+_N_LOOPED, _N_LOOP_STEPS = 2, 14
 
 
-def decode(model: MathModel, texts: list[str], beam_size: int) -> None:
-    """Decode problems as `predict` does, every one of them."""
-    sources = sorted((model.reader(mask(text).split()) for text in texts), key=lambda source: len(source[0]))
-    for start in range(0, len(sources), BATCH_SIZE):
-        group = sources[start : start + BATCH_SIZE]
-        with torch.inference_mode():
+def measure(effort: Effort) -> list[Row]:
+    """Compare the searches."""
+    torch.set_num_threads(1)
+    splits = load_splits()
+    vocabularies = Vocabularies.build(splits.train, min_word_count=2)
+    examples = encode(splits.train[:_N_PEER_PROBLEMS], vocabularies, WordReader(vocabularies))
+    model = MathModel.load(MODEL)
+    sources = read_sorted(model, splits.test[: 8 * BATCH_SIZE])
+    return [*_compare_peers(vocabularies, examples, effort), *_compare_growth(model, sources, effort)]
+
+
+def _compare_peers(vocabularies: Vocabularies, examples: Sequence[Example], effort: Effort) -> list[Row]:
+    ours, joey = peers.build_ours(vocabularies), peers.build_joey(vocabularies)
+    transformer = peers.build_transformer(vocabularies, peers.count_parameters(ours))
+    searches = {f"beam {k}": peers.search_ours(ours, examples, k) for k in BEAM_SIZES}
+    if joey:
+        searches |= {f"{peers.JOEY}, beam {k}": peers.search_joey(joey, examples, k) for k in BEAM_SIZES}
+    if transformer:
+        searches[f"{peers.TRANSFORMERS}, beam 10"] = peers.search_transformer(transformer, examples, 10)
+    variants = {name: Variant(run, len(examples), "problems") for name, run in searches.items()}
+    speeds = Speeds("decoding", variants, effort)
+    pairs = [(f"beam {k}", f"{peers.JOEY}, beam {k}", peers.NO_JOEY) for k in BEAM_SIZES]
+    pairs.append(("beam 10", f"{peers.TRANSFORMERS}, beam 10", "not installed: pip install 'myna[bert]'"))
+    return [
+        speeds.row(name, other) if other in variants else Row("decoding", name, other, note=note)
+        for name, other, note in pairs
+    ]
+
+
+def _compare_growth(model: MathModel, sources: Sequence[Source], effort: Effort) -> list[Row]:
+    """Compare searches with a trained model, which ends its programs."""
+    n = len(sources)
+    short, middle, long = (sources[start : start + BATCH_SIZE] for start in (n // 10, n // 2, n - n // 10))
+    searches = {
+        **{f"trained, beam {k}": (search_trained(model, middle, k), len(middle)) for k in BEAM_SIZES},
+        **{
+            f"trained, beam {k}, a plain loop": (_loop(model, middle[:_N_LOOPED], k), _N_LOOPED) for k in BEAM_SIZES[1:]
+        },
+        f"beam 10, problems of {_mean_length(short):.0f} words": (search_trained(model, short, 10), len(short)),
+        f"beam 10, problems of {_mean_length(long):.0f} words": (search_trained(model, long, 10), len(long)),
+        "beam 10, one problem at a time": (search_trained(model, middle[:8], 10, batch_size=1), 8),
+    }
+    variants = {name: Variant(run, amount, "problems") for name, (run, amount) in searches.items()}
+    speeds = Speeds("decoding", variants, effort)
+    of_short, of_long, alone = list(variants)[-3:]
+    return [
+        *(speeds.row(f"trained, beam {k}", f"trained, beam {k}, a plain loop") for k in BEAM_SIZES[1:]),
+        *(speeds.row(f"trained, beam {k}", "trained, beam 1") for k in BEAM_SIZES[1:]),
+        speeds.row(of_long, of_short),
+        speeds.row("trained, beam 10", alone),
+        compare_cores(
+            "decoding", "trained, beam 10", search_trained(model, middle, 10), len(middle), "problems", effort
+        ),
+    ]
+
+
+def read_sorted(model: MathModel, problems: Sequence[Problem]) -> list[Source]:
+    """Return what a model reads of problems, shortest first."""
+    return sorted((model.reader(mask(p.text).split()) for p in problems), key=lambda source: len(source[0]))
+
+
+def _mean_length(sources: Sequence[Source]) -> float:
+    return sum(len(source[0]) for source in sources) / len(sources)
+
+
+def search_trained(
+    model: MathModel, sources: Sequence[Source], beam_size: int, batch_size: int = BATCH_SIZE
+) -> Callable[[], None]:
+    """Return what decodes problems as `predict` does, every one of them."""
+
+    @torch.inference_mode()
+    def run() -> None:
+        for start in range(0, len(sources), batch_size):
             decoder = IncrementalDecoder(model.translator.decoder)
-            start_of_group = model.translator.start(*collate_sources(group))
+            group = collate_sources(sources[start : start + batch_size])
             beam_search(
                 decoder.step,
-                *decoder.start(*start_of_group),
+                *decoder.start(*model.translator.start(*group)),
                 beam_size=beam_size,
                 start_id=START,
                 end_id=END,
@@ -46,55 +113,23 @@ def decode(model: MathModel, texts: list[str], beam_size: int) -> None:
                 length_penalty=model.config.decoding.length_penalty,
             )
 
-
-@torch.inference_mode()
-def decode_in_a_loop(model: MathModel, texts: list[str], beam_size: int, n_steps: int = 14) -> None:
-    """Search as a first attempt does: a problem at a time, a hypothesis at a time, for a fixed count of steps."""
-    for text in texts:
-        state, memory = model.translator.start(*collate_sources([model.reader(mask(text).split())]))
-        beam = [(0.0, [START], state)]
-        for _ in range(n_steps):
-            extended = []
-            for total, tokens, own in beam:
-                log_probs, new = model.translator.step(torch.tensor([[tokens[-1]]]), own, memory)
-                for value, token in zip(*(t.tolist() for t in log_probs[0, 0].topk(beam_size)), strict=True):
-                    extended.append((total + value, [*tokens, token], new))
-            beam = sorted(extended, key=lambda item: -item[0])[:beam_size]
+    return run
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, default=Path("models/math/lstm_lstm_attn"))
-    parser.add_argument("--data", type=Path)
-    parser.add_argument("--problems", type=int, default=640)
-    parser.add_argument("--repeats", type=int, default=3)
-    options = parser.parse_args()
-    torch.set_num_threads(1)
-    model = MathModel.load(options.model)
-    splits = load_splits(options.data)
-    texts = [problem.text for problem in splits.test[: options.problems]]
-    n_parameters = sum(parameter.numel() for parameter in model.translator.parameters())
-    print(
-        f"{options.model}, {n_parameters / 1e6:.1f} M parameters; {splits.source}; torch {torch.__version__}, one core"
-    )
-    print("beam   problems/s   loop, problems/s   ratio")
-    for beam_size in (1, 10, 20):
-        ours, loops = [], []
-        for _ in range(options.repeats):
-            ours.append(_speed(decode, model, texts, beam_size))
-            loops.append(_speed(decode_in_a_loop, model, texts[:8], beam_size))
-        ratio = median(a / b for a, b in zip(ours, loops, strict=True))
-        print(f"{beam_size:4}   {median(ours):10.1f}   {median(loops):16.2f}   {ratio:5.0f}")
-    print("Joey NMT 2.3 at beam 10, from docs/findings.md:", ", ".join(f"{v} at {k}" for k, v in JOEY.items()))
+def _loop(model: MathModel, sources: Sequence[Source], beam_size: int) -> Callable[[], None]:
+    """Return the plain loop over problems and hypotheses."""
 
+    @torch.inference_mode()
+    def run() -> None:
+        for source in sources:
+            state, memory = model.translator.start(*collate_sources([source]))
+            beam = [(0.0, [START], state)]
+            for _ in range(_N_LOOP_STEPS):
+                extended = []
+                for total, tokens, own in beam:
+                    log_probs, new = model.translator.step(torch.tensor([[tokens[-1]]]), own, memory)
+                    for value, token in zip(*(t.tolist() for t in log_probs[0, 0].topk(beam_size)), strict=True):
+                        extended.append((total + value, [*tokens, token], new))
+                beam = sorted(extended, key=lambda item: -item[0])[:beam_size]
 
-def _speed(search: Callable[[MathModel, list[str], int], None], model: MathModel, texts: list[str], k: int) -> float:
-    """Return problems a CPU second."""
-    start = time.process_time()
-    search(model, texts, k)
-    return len(texts) / (time.process_time() - start)
-
-
-if __name__ == "__main__":
-    main()
+    return run

@@ -14,18 +14,23 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
 from myna.errors import UserError
-from myna.files import read_text, write_text
+from myna.files import is_there, read_text, write_text
 
+_TOO_LARGE = 2**31  # of counts and sizes; a whole number without end could be neither computed with nor written out
+PositiveInt = Annotated[int, Field(gt=0, lt=_TOO_LARGE)]
+NonNegativeInt = Annotated[int, Field(ge=0, lt=_TOO_LARGE)]
 Ratio = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 RunName = Annotated[str, Field(pattern=r"^\w[\w.-]*$")]
-Seed = Annotated[int, Field(ge=0, lt=2**31)]  # NumPy takes 32 bits; processes add their number
+Seed = NonNegativeInt  # NumPy takes 32 bits; processes add their number
 S = TypeVar("S", bound="Section")
+_MAX_LENGTH = 16_384
+"""Characters of a file, ten times the longest of ours: of a key of n parts tomllib makes n² steps."""
 
 
 class Section(BaseModel):
@@ -202,6 +207,7 @@ class BirdsModelSection(Section):
     n: PositiveInt = Field(2, description="blocks in each of three groups: 6n + 2 layers")
     norm: Literal["bn", "in", "bin", "ln", "gn", "nn", "inbuilt"] = Field("bn", description="which normalisation")
     groups: PositiveInt = Field(8, description="gn: groups of channels")
+    sync_norm: bool = Field(False, description="bn, bin: statistics of the batch of all processes, not of each its own")
     shortcut: Literal["identity", "projection"] = Field("identity", description="where a block changes the shape")
 
 
@@ -229,14 +235,17 @@ def load(schema: type[S], path: Path, overrides: Sequence[str] = ()) -> S:
     Raises:
         UserError: one line naming the file (or `--set`) and the key.
     """
-    values = _read_extended(path, ())
-    config = check(schema, values, str(path))
-    if not overrides:
-        return config
-    for override in overrides:
-        values = _merge(values, _read_override(schema, override))
-    # The file was right, so that a mistake found now came with an override.
-    return check(schema, values, "--set")
+    try:
+        values = _read_extended(path, ())
+        config = check(schema, values, str(path))
+        if not overrides:
+            return config
+        for override in overrides:
+            values = _merge(values, _read_override(schema, override))
+        # The file was right, so that a mistake found now came with an override.
+        return check(schema, values, "--set")
+    except RecursionError:
+        raise UserError(f"{path} or --set: nested too deeply") from None
 
 
 def check(schema: type[S], values: Mapping[str, Any], source: str) -> S:
@@ -290,6 +299,8 @@ def find_data(option: Path | None) -> Path | None:
 def _read_extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     """Read a TOML file over the files it extends; `seen` are those that led to it."""
     text = read_text(path)
+    if len(text) > _MAX_LENGTH:
+        raise UserError(f"{path}: {len(text):,} characters; expected a config of at most {_MAX_LENGTH:,}")
     try:
         values = tomllib.loads(text)
     except ValueError as error:
@@ -300,7 +311,7 @@ def _read_extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if not isinstance(base, str):
         raise UserError(f"{path}: extends: expected a file name, not {_shown(base)}")
     target, seen = path.parent / base, (*seen, path.resolve())
-    if not target.is_file():
+    if not is_there(target):
         raise UserError(f"{path}: extends: {target}: no such file")
     if target.resolve() in seen:
         raise UserError(f"{path}: extends: {target}: comes back to itself")
@@ -390,5 +401,8 @@ def _section_of(field: FieldInfo) -> type[Section] | None:
 
 def _shown(value: object) -> str:
     """Return a value for an error message, in one line and not too long."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out whole numbers of thousands of digits
+        return "so large a number"
     return text if len(text) <= 80 else text[:77] + "..."

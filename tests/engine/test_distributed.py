@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from myna import runs
 from myna.config import TrainingSection, check
 from myna.engine.checkpoint import load_state
+from myna.engine.distributed import share_out, split
 from myna.engine.loop import Interrupted, Trainer
 
 SETTINGS = {
@@ -83,7 +84,7 @@ def run_two(folder: Path) -> list[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "ACCELERATE_USE_CPU": "true"}
+    place = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
     if sys.platform == "linux":
         place["GLOO_SOCKET_IFNAME"] = "lo"
     processes = []
@@ -101,6 +102,16 @@ def run_two(folder: Path) -> list[str]:
         for process in processes:
             process.kill()
     return printed
+
+
+def test_split_gives_nearly_equal_parts_in_order() -> None:
+    assert split(range(10), 3) == [range(3), range(3, 7), range(7, 10)]
+    assert split([1, 2], 4) == [[], [1], [2], []]
+    assert split([1], 1) == [[1]]
+
+
+def test_alone_a_process_computes_everything() -> None:
+    assert share_out([3, 4], lambda part: [2 * item for item in part]) == [6, 8]
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from myna import runs
 from myna.config import TrainingSection, check
 from myna.engine import loop
 from myna.engine.checkpoint import load_state
-from myna.engine.loop import Interrupted, Trainer, split, stop_on_signals
+from myna.engine.loop import Interrupted, Trainer, stop_on_signals
 from myna.errors import UserError
 
 
@@ -207,16 +208,10 @@ def test_a_batch_in_parts_is_the_batch(tmp_path: Path, tiny_task: Any, n_parts: 
     assert largest_difference(whole, parts) < 1e-14
 
 
-def test_split_gives_nearly_equal_parts_in_order() -> None:
-    assert split(range(10), 3) == [range(3), range(3, 7), range(7, 10)]
-    assert split([1, 2], 4) == [[], [1], [2], []]
-    assert split([1], 1) == [[1]]
-
-
 def test_trainings_of_different_precision_share_a_process(
     tmp_path: Path, tiny_task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_emulates_bf16", lambda: False)
+    monkeypatch.setattr(loop, "emulates_bf16", lambda: False)
     for number, precision in enumerate(("no", "bf16", "no")):
         task = tiny_task()
         Trainer(task, section(epochs=1, precision=precision), tmp_path / str(number)).train()
@@ -229,7 +224,7 @@ def test_trainings_of_different_precision_share_a_process(
 def test_where_bf16_would_be_emulated_training_is_in_single_precision(
     tmp_path: Path, tiny_task: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(loop, "_emulates_bf16", lambda: True)
+    monkeypatch.setattr(loop, "emulates_bf16", lambda: True)
     weights = {}
     for precision in ("no", "bf16"):
         task = tiny_task()
@@ -256,7 +251,7 @@ def test_bf16_is_emulated_on_a_processor_without_avx512(
     monkeypatch.setattr("platform.machine", lambda: machine)
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: has_accelerator)
-    assert loop._emulates_bf16() == emulates
+    assert loop.emulates_bf16() == emulates
 
 
 # What goes wrong
@@ -265,9 +260,9 @@ def test_bf16_is_emulated_on_a_processor_without_avx512(
 def test_a_precision_that_the_machine_refuses_is_one_line(
     tmp_path: Path, tiny_task: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "_emulates_bf16", lambda: False)
+    monkeypatch.setattr(loop, "emulates_bf16", lambda: False)
 
-    def refuse(mixed_precision: str) -> None:
+    def refuse(cpu: bool, mixed_precision: str) -> None:
         raise ValueError(f"{mixed_precision} requires a supported device.")
 
     monkeypatch.setattr(loop, "Accelerator", refuse)
@@ -283,8 +278,10 @@ def test_a_precision_that_does_nothing_here_is_said(
     assert "training.precision: cpu has no fp16; training in single precision" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_what_is_no_number_is_one_line_and_leaves_the_checkpoint(tmp_path: Path, tiny_task: Any, what: str) -> None:
+@pytest.mark.parametrize(("what", "clip_norm"), [("loss", 1.0), ("gradient", 1.0), ("gradient", 0.0)])
+def test_what_is_no_number_is_one_line_and_leaves_the_checkpoint(
+    tmp_path: Path, tiny_task: Any, what: str, clip_norm: float
+) -> None:
     task = tiny_task()
     plain = task.loss
 
@@ -298,11 +295,12 @@ def test_what_is_no_number_is_one_line_and_leaves_the_checkpoint(tmp_path: Path,
 
     task.loss = loss
     with pytest.raises(UserError) as caught:
-        Trainer(task, section(), tmp_path).train()
+        Trainer(task, section(optimizer={"clip_norm": clip_norm}), tmp_path).train()
     assert f"{tmp_path}: the {what} became nan at step 5; " in str(caught.value)
     assert "training.optimizer.learning_rate" in str(caught.value)
     assert "\n" not in str(caught.value)
     assert load_state(tmp_path / "last" / "state.pt")["position"]["step"] == 3
+    assert all(tensor.isfinite().all() for tensor in load_file(tmp_path / "last" / "model.safetensors").values())
 
 
 def test_no_examples_are_one_line(tmp_path: Path, tiny_task: Any) -> None:
@@ -431,6 +429,33 @@ def test_a_signal_ends_the_step_and_writes_a_checkpoint(
     assert handlers == [], "it did not reach the handler that was there before"
     os.kill(os.getpid(), signal.SIGTERM)
     assert handlers == [signal.SIGTERM], "which is back now"
+
+
+def test_a_signal_ends_an_evaluation_at_once_and_a_resumed_run_repeats_it(
+    tmp_path: Path, tiny_task: Any, handlers: list[int]
+) -> None:
+    task = tiny_task()
+    evaluate, ended = task.evaluate, []
+
+    def be_interrupted(device: torch.device) -> dict[str, float]:
+        scores: dict[str, float] = evaluate(device)
+        if task.n_evaluations == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        ended.append(task.n_evaluations)
+        return scores
+
+    task.evaluate = be_interrupted
+    with pytest.raises(Interrupted):
+        Trainer(task, section(), tmp_path / "stopped").train()
+    assert ended == [1]
+    resumed, plain = tiny_task(), tiny_task()
+    Trainer(resumed, section(), tmp_path / "stopped", resume=True).train()
+    Trainer(plain, section(), tmp_path / "plain").train()
+    assert largest_difference(weights_of(resumed.model), weights_of(plain.model)) == 0
+    for name in ("metrics.jsonl", "best/scores.json"):
+        lines = [(tmp_path / folder / name).read_text() for folder in ("stopped", "plain")]
+        first, second = ([re.sub(r'"minutes": [^,]*', "", line) for line in text.splitlines()] for text in lines)
+        assert first == second
 
 
 def test_a_second_signal_kills(tmp_path: Path, tiny_task: Any, handlers: list[int]) -> None:

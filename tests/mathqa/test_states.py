@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,7 +66,7 @@ def test_nothing_is_computed_twice(tmp_path: Path) -> None:
     assert len(compute.asked) == 4
     store.prepare([*TEXTS, (9,)], compute)
     assert compute.asked[4:] == [(9,)]
-    assert len(list(tmp_path.iterdir())) == 2
+    assert len(list(tmp_path.glob("*.safetensors"))) == 2
 
 
 def test_another_process_finds_them(tmp_path: Path) -> None:
@@ -87,6 +90,30 @@ def test_two_at_once_do_not_get_in_each_other_s_way(tmp_path: Path) -> None:
     for store, texts in ((first, TEXTS[:2]), (second, TEXTS), (third, TEXTS)):
         for text in texts:
             assert torch.equal(store.get(text), expected(text).half())
+
+
+def test_processes_at_one_folder_divide_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of three has another's group begun: it goes on with the next, and comes back to what it left out."""
+    monkeypatch.setattr(states, "_AT_A_TIME", 1)
+    texts: list[Pieces] = [(n,) for n in range(5, 17)]
+    asked: list[Pieces] = []
+    arrived = threading.Barrier(3)
+
+    def compute(batch: Sequence[Pieces]) -> list[Tensor]:
+        asked.extend(batch)
+        with suppress(threading.BrokenBarrierError):
+            # Nobody ends a group before each has begun one; a fourth group would wait for ever.
+            arrived.wait(timeout=60)
+            arrived.abort()
+        return [expected(text) for text in batch]
+
+    stores = [StateStore(tmp_path) for _ in range(3)]
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda store: store.prepare(texts, compute), stores))
+    assert sorted(asked) == texts, "each once"
+    assert set(asked[:3]) == {(5,), (6,), (7,)}
+    for store in stores:
+        assert all(torch.equal(store.get(text), expected(text).half()) for text in texts)
 
 
 def test_many_texts_go_into_several_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -119,7 +146,7 @@ def test_what_fails_half_way_leaves_whole_files(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(MemoryError):
         StateStore(tmp_path).prepare(TEXTS, fail)
     # The first two texts; of the group that failed not even what was computed.
-    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+    assert [path.suffix for path in tmp_path.rglob("*.*")] == [".safetensors"]
     compute, store = Computer(), StateStore(tmp_path)
     store.prepare(TEXTS, compute)
     assert compute.asked == [(5, 6, 7), (7, 6, 5)]
@@ -129,7 +156,7 @@ def test_what_fails_half_way_leaves_whole_files(tmp_path: Path, monkeypatch: pyt
 
 def test_a_file_cut_short_is_one_line(tmp_path: Path) -> None:
     StateStore(tmp_path).prepare(TEXTS, Computer())
-    [path] = tmp_path.iterdir()
+    [path] = tmp_path.glob("*.safetensors")
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(UserError, match=r"^.*: not states of texts: .*; delete it$"):
         StateStore(tmp_path).prepare(TEXTS, Computer())

@@ -218,7 +218,7 @@ def test_folded_examples_give_the_gradient_of_their_copies() -> None:
         torch.testing.assert_close(gradients[1][name], gradient, rtol=1e-4, atol=1e-7)
 
 
-@pytest.mark.skipif(loop._emulates_bf16(), reason="this processor has no LSTM in bf16")
+@pytest.mark.skipif(loop.emulates_bf16(), reason="this processor has no LSTM in bf16")
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_mixed_precision_gives_nearly_the_same_gradients(kind: dict[str, Any], form: str) -> None:

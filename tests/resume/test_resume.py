@@ -36,7 +36,7 @@ N_EPOCHS, STEPS_PER_EPOCH = 4, 3
 @pytest.fixture(autouse=True)
 def _bf16_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """The small products of these tests are fast enough in bf16 even where it is emulated."""
-    monkeypatch.setattr(loop, "_emulates_bf16", lambda: False)
+    monkeypatch.setattr(loop, "emulates_bf16", lambda: False)
 
 
 class Killed(BaseException):

@@ -1,20 +1,22 @@
 import json
+import os
+import subprocess
+import sys
 from itertools import permutations
+from pathlib import Path
 
 import pytest
-from filelock import FileLock
 from scipy.stats import kruskal
 
 from myna import runs
 from myna.errors import UserError
 from myna.files import write_json
-from myna.report.grid.sections import build_grid_report
-from myna.report.render import write_report
+from myna.report.render import render
 from myna.studies import search
 from myna.studies.effects import measure_effects, score_margin
 from myna.studies.examples import Examples
 from myna.studies.grid import read_search
-from myna.studies.record import LOCK, RECORD
+from myna.studies.record import RECORD
 
 TINY = """
 name = "tiny"
@@ -87,19 +89,24 @@ def score(settings, epoch):
     return {0.001: 0.5, 0.01: 0.8, 1.0: 0.0}[rate] * epoch / 10 + 1e-4 * (settings.model.attention == "luong")
 
 
-@pytest.fixture
-def started(monkeypatch):
-    """Train by FakeTraining; the list of the names of the runs that were started."""
+def train_by_fakes(replace):
+    """Have `replace` put FakeTraining in the place of trainings; return the list of the runs that will be started."""
     names = []
 
     def start(run, data, environment):
         names.append(run.name)
         return FakeTraining(run, score)
 
-    monkeypatch.setattr(search, "start_training", start)
-    monkeypatch.setattr(search, "load_examples", lambda study, data: Examples(1000, "made up", True))
-    monkeypatch.setattr(search, "POLL_SECONDS", 0)
+    replace(search, "start_training", start)
+    replace(search, "load_examples", lambda study, data: Examples(1000, "made up", True))
+    replace(search, "POLL_SECONDS", 0)
     return names
+
+
+@pytest.fixture
+def started(monkeypatch):
+    """Train by FakeTraining; the list of the names of the runs that were started."""
+    return train_by_fakes(monkeypatch.setattr)
 
 
 def run(path, workers=1, **options):
@@ -183,7 +190,7 @@ def test_a_loss_is_minimised_and_has_no_sampling_error(write, started):
     best = min(results["trials"], key=lambda trial: trial["best"])
     assert best["settings"]["training.optimizer.learning_rate"] == 0.01
     assert "margin" not in results
-    assert "0.520" in write_report(build_grid_report(results), runs.runs_folder(), "grid").read_text()
+    assert "0.520" in render([results], runs.runs_folder(), "grid").read_text()
 
 
 def test_one_that_diverges_is_recorded_and_not_tried_again(write, started, monkeypatch):
@@ -200,7 +207,7 @@ def test_one_that_diverges_is_recorded_and_not_tried_again(write, started, monke
     assert "status 2: myna: the loss became nan (all of it: " in failed[0]["error"]
     run(path)
     assert len(started) == 6
-    page = write_report(build_grid_report(results), runs.runs_folder(), "grid").with_suffix(".md").read_text()
+    page = render([results], runs.runs_folder(), "grid").with_suffix(".md").read_text()
     assert "failed: training stopped with status 2: myna: the loss became nan" in page
 
 
@@ -216,13 +223,41 @@ def test_a_training_that_cannot_begin_ends_the_search(write, started, monkeypatc
         run(write())
 
 
-def test_a_second_process_at_the_same_search_is_refused(write, started):
-    path = write()
+def test_processes_at_one_search_divide_its_trials(write, started):
+    path = write('n_trials = 4\nset = ["training.epochs=2"]\n')
+    code = (
+        "import json, sys; from pathlib import Path; from tests.studies import test_grid as t;"
+        "names = t.train_by_fakes(setattr); results = t.run(Path(sys.argv[1]));"
+        "print(json.dumps([names, [trial['state'] for trial in results['trials']]]))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", code, str(path)]
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) for _ in range(2)]
+    printed = [process.communicate()[0] for process in processes]
+    (one, states), (two, other_states) = map(json.loads, printed)
+    assert len(one + two) == len({*one, *two}) == 4
+    # Whoever is done first waits for the other.
+    assert states == other_states == ["finished"] * 4
+    assert not list((runs.runs_folder() / "studies" / "s" / "sessions").iterdir())
+
+
+def test_the_trials_of_a_live_process_are_left_to_it(write, started, monkeypatch):
+    path = write("n_trials = 4\n")
+    poll, seen = FakeTraining.poll, []
+
+    def look(training):
+        if not seen:
+            grid = search.read_search(path, ())
+            with search.open_record(search.replace(grid, source="made up"), folder, only_finished=True) as study:
+                session = search._Session(grid, study, folder, "another", None, 1)
+                session._take_up_unfinished()
+                seen.extend(trial.state.name for trial in study.get_trials())
+        return poll(training)
+
     folder = runs.runs_folder() / "studies" / "s"
-    folder.mkdir(parents=True)
-    with FileLock(folder / LOCK), pytest.raises(UserError, match="another process is at this search"):
-        run(path)
-    assert not started
+    monkeypatch.setattr(FakeTraining, "poll", look)
+    run(path)
+    assert seen == ["RUNNING"]
 
 
 def test_nothing_is_made_to_report_on_a_search_that_was_not_begun(write, started):
@@ -273,7 +308,7 @@ def test_the_report_says_what_is_clear_and_what_is_noise(write, started):
     space = SPACE.replace("1e-3, 1e-2, 1.0", "1e-3, 1e-2") + "label_smoothing = [0.0, 0.05, 0.1, 0.2]\n"
     results = run(write('sampler = "grid"\nn_trials = 0\npruner = "none"\n', space))
     folder = runs.runs_folder() / "studies" / "s"
-    page = write_report(build_grid_report(results), folder, "grid").read_text()
+    page = render([results], folder, "grid").read_text()
     assert "GENERATED" in page
     text = (folder / "grid.md").read_text()
     assert "are 0.0 points apart: less than the 4.4 points by which sampling alone" in text

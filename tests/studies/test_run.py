@@ -1,13 +1,16 @@
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from myna import runs
 from myna.errors import UserError
 from myna.report.render import render
-from myna.studies.plan import PlannedRun
-from myna.studies.run import find_ready, run_study, train_all
+from myna.studies.plan import PlannedRun, expand
+from myna.studies.run import LOCK, find_ready, run_study, train_all
 
 CONFIG = Path(__file__).parents[2] / "configs" / "math" / "base.toml"
 
@@ -128,8 +131,8 @@ def test_runs_that_wait_for_one_another_are_refused():
         find_ready([plan("a", "b"), plan("b", "a")], {})
 
 
-def test_trainings_are_started_in_the_order_of_their_weights(tmp_path, monkeypatch):
-    started = []
+def fake_trainings(started):
+    """Return what stands for `start_training`: a process that has ended well already."""
 
     class Process:
         returncode = 0
@@ -146,8 +149,57 @@ def test_trainings_are_started_in_the_order_of_their_weights(tmp_path, monkeypat
         started.append(run.name)
         return Process()
 
-    monkeypatch.setattr("myna.studies.run.start_training", start)
+    return start
+
+
+def test_trainings_are_started_in_the_order_of_their_weights(monkeypatch):
+    started = []
+    monkeypatch.setattr("myna.studies.run.start_training", fake_trainings(started))
     monkeypatch.setattr("myna.studies.run.time.sleep", lambda seconds: None)
     train_all([plan("c", "b"), plan("b", "a"), plan("a"), plan("d")], None, 3)
     assert started.index("a") < started.index("b") < started.index("c")
     assert sorted(started) == ["a", "b", "c", "d"]
+
+
+@pytest.mark.slow
+def test_processes_at_one_study_divide_its_runs(study):
+    code = (
+        "import sys; from pathlib import Path; from myna.studies.plan import expand;"
+        "from myna.studies.run import train_all; train_all(expand(Path(sys.argv[1]))[1], None, 1)"
+    )
+    command = [sys.executable, "-c", code, str(study)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    printed = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], printed
+    trained = [line for text in printed for line in text.splitlines() if line.endswith(": trained")]
+    names = [run.name for run in expand(study)[1]]
+    # Each by one of the two, and whoever is done first waits for the other.
+    assert sorted(trained) == [f"{name}: trained" for name in sorted(names)]
+    for name in names:
+        assert (runs.runs_folder() / name / "train.log").read_text().count("best exact_match") == 1
+
+
+def test_a_run_that_another_process_has_is_waited_for_and_taken_over_if_that_dies(monkeypatch):
+    """`a` is trained by a process that outlived its study, `b` is another study's: the one dies, the other finishes."""
+    started, naps = [], []
+    folder = {name: runs.runs_folder() / name for name in "abc"}
+    for each in folder.values():
+        each.mkdir(parents=True)
+    training, study = FileLock(folder["a"] / runs.LOCK), FileLock(folder["b"] / LOCK)
+    training.acquire()
+    study.acquire()
+
+    def sleep(seconds):
+        naps.append(list(started))
+        if len(naps) == 3:
+            training.release()
+            runs.write_summary(folder["b"], minutes=1.0)
+            study.release()
+
+    monkeypatch.setattr("myna.studies.run.start_training", fake_trainings(started))
+    monkeypatch.setattr("myna.studies.run.time.sleep", sleep)
+    train_all([plan("a"), plan("b"), plan("c")], None, 3)
+    assert naps[:3] == [["c"]] * 3
+    assert started == ["c", "a"]
+    for each in folder.values():
+        FileLock(each / LOCK).acquire(timeout=0).lock.release()

@@ -11,6 +11,7 @@ from myna.birds.evaluation import evaluate
 from myna.birds.splits import BirdSplits
 from myna.birds.task import BirdModel, open_labelled
 from myna.engine.devices import find_device
+from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.files import write_json
 
@@ -40,7 +41,8 @@ def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> di
     device = find_device()
     model.net.to(device)
     started = time.monotonic()
-    logits = model.logits(cache, device)  # (N, n_classes)
+    with progress(f"naming the birds of {split}", len(cache)) as tick:
+        logits = model.logits(cache, device, tick)  # (N, n_classes)
     seconds = time.monotonic() - started
     probabilities, predicted = logits.softmax(1).max(1)
     names = model.labels.classes

@@ -182,7 +182,9 @@ def _decode_in_groups(waiting: list[tuple[str, Path]], side: int) -> Iterator[li
     def decode(item: tuple[str, Path]) -> tuple[str, Pixels | str]:
         digest, path = item
         try:
-            return digest, np.asarray(resize_shorter(read_photo(path), side))
+            pixels = np.asarray(resize_shorter(read_photo(path), side))
+            # Else what it holds now would be found for what it held then.
+            return digest, pixels if hash_file(path) == digest else "changed while it was read"
         except BrokenPhotoError as error:
             return digest, str(error).removeprefix(f"{path}: ")
 

@@ -100,7 +100,8 @@ class Answers:
         cache, label_ids = open_labelled(splits.named(SPLIT), model.config.data)
         device = find_device()
         model.net.to(device)
-        return cls(model, cache, label_ids, model.logits(cache, device))
+        with progress(f"naming the birds of {SPLIT}", len(cache)) as tick:
+            return cls(model, cache, label_ids, model.logits(cache, device, tick))
 
     @property
     def n_right(self) -> list[int]:

@@ -5,10 +5,10 @@ For the map x[n, c] of photo n and channel c,
     y[n, c] = sum_k weight_k[c] * rstd_k[n, c] * (x[n, c] - centre_k[n, c]) + bias[c],
 
 where centre and rstd are the mean and the inverse standard deviation over a *pool* of maps: those of the channel in
-all photos (batch norm), the map alone (instance), all maps of the photo (layer), or of a group of channels (group).
-Batch-instance norm alone has two terms, the first two pools weighed by a gate. Since all maps have the same size,
-the moments of a pool are averages of the moments of its maps: a pool works on one number a map, and what touches
-pixels is written once, here.
+all photos (batch norm; those of all processes, if synchronised), the map alone (instance), all maps of the photo
+(layer), or of a group of channels (group). Batch-instance norm alone has two terms, the first two pools weighed by a
+gate. Since all maps have the same size, the moments of a pool are averages of the moments of its maps: a pool works on
+one number a map, and what touches pixels is written once, here.
 
 Maps are laid out (N, G, K, H, W): N photos, G groups of K = C / G neighbouring channels. Numbers of maps have the same
 five dimensions, with H = W = 1.
@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torch.autograd.function import once_differentiable
 
 Pool = Callable[[Tensor], Tensor]
@@ -35,6 +35,26 @@ def over_photos(numbers: Tensor) -> Tensor:
     return numbers.mean(0, keepdim=True)  # (1, G, K, 1, 1)
 
 
+def over_processes(mean: Tensor) -> tuple[Pool, Tensor | int]:
+    """Return the pool of synchronised batch norm, a channel in the photos of all processes, and how many these are.
+
+    Shape:
+        mean: (N, G, K, 1, 1), of the maps of this process.
+    """
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return over_photos, len(mean)
+    n_photos = mean.new_tensor(len(mean))
+    distributed.all_reduce(n_photos)
+
+    def pool(numbers: Tensor) -> Tensor:
+        # Of gradients too: those of all processes are of one loss, the sum of theirs.
+        total = numbers.sum(0, keepdim=True)  # (1, G, K, 1, 1)
+        distributed.all_reduce(total)
+        return total / n_photos
+
+    return pool, n_photos
+
+
 def over_group(numbers: Tensor) -> Tensor:
     """The pool of group norm, and with one group of layer norm: the channels of a group in a photo."""
     return numbers.mean(2, keepdim=True)  # (N, G, 1, 1, 1)
@@ -45,8 +65,8 @@ def no_map(numbers: Tensor) -> Tensor:
     return torch.zeros_like(numbers)
 
 
-def pooled_moments(mean: Tensor, var: Tensor, map_size: int, pool: Pool) -> tuple[Tensor, Tensor, int]:
-    """Mean and biased variance over each pool from those of the maps, and the number of values in a pool.
+def pooled_moments(mean: Tensor, var: Tensor, map_size: int, pool: Pool) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance over each pool from those of the maps.
 
     Shape:
         mean, var: (N, G, K, 1, 1). Results: as `pool` gives them.
@@ -55,11 +75,10 @@ def pooled_moments(mean: Tensor, var: Tensor, map_size: int, pool: Pool) -> tupl
         ValueError: if a pool has but one value: its deviation is 0 and the result the bias, whatever the value.
     """
     centre = pool(mean)
-    n_values = map_size * mean.numel() // centre.numel()
-    if n_values == 1:
+    if map_size * mean.numel() == centre.numel():
         raise ValueError(f"expected more than one value in each mean, not 1 of {mean.numel()} maps of 1 x 1")
     distance = mean - centre
-    return centre, pool(torch.addcmul(var, distance, distance)), n_values
+    return centre, pool(torch.addcmul(var, distance, distance))
 
 
 class Term(NamedTuple):

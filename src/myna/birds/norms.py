@@ -19,6 +19,7 @@ from myna.birds.norm_functions import (
     no_map,
     over_group,
     over_photos,
+    over_processes,
     pooled_moments,
 )
 
@@ -58,7 +59,7 @@ class Norm(nn.Module):
 
     def statistics(self, mean: Tensor, var: Tensor, map_size: int) -> list[Term]:
         """The statistics of each term, from the mean and the biased variance of each map, (N, G, K, 1, 1)."""
-        return [self.term(*pooled_moments(mean, var, map_size, self.pool)[:2], self.pool)]
+        return [self.term(*pooled_moments(mean, var, map_size, self.pool), self.pool)]
 
     def term(self, centre: Tensor, var: Tensor, pool: Pool) -> Term:
         """One term, from the moments of its pool."""
@@ -140,6 +141,7 @@ class BatchNorm(Norm):
         channels: C, the number of feature maps.
         eps: Added to the variance before the root is taken.
         momentum: Share of the newest batch in the running statistics; None for the plain average of all batches.
+        sync: Take the photos of all processes for one batch, as `nn.SyncBatchNorm` does on GPUs.
 
     Attributes:
         running_mean: Buffer, (C).
@@ -152,9 +154,10 @@ class BatchNorm(Norm):
     running_var: Tensor
     num_batches_tracked: Tensor
 
-    def __init__(self, channels: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float | None = 0.1, sync: bool = False) -> None:
         super().__init__(channels, eps)
         self.momentum = momentum
+        self.sync = sync
         self.register_buffer("running_mean", torch.zeros(channels))
         self.register_buffer("running_var", torch.ones(channels))
         self.register_buffer("num_batches_tracked", torch.tensor(0))
@@ -164,9 +167,11 @@ class BatchNorm(Norm):
         if not self.training:
             running_mean, running_var = (b.view(1, 1, -1, 1, 1) for b in (self.running_mean, self.running_var))
             return [self.term(running_mean, running_var, no_map)]
-        centre, pooled_var, n_values = pooled_moments(mean, var, map_size, self.pool)  # (1, 1, C, 1, 1) both
+        pool, n_photos = over_processes(mean) if self.sync else (self.pool, len(mean))
+        centre, pooled_var = pooled_moments(mean, var, map_size, pool)  # (1, 1, C, 1, 1) both
+        n_values = map_size * n_photos
         self._track(centre.flatten(), pooled_var.flatten() * (n_values / (n_values - 1)))
-        return [self.term(centre, pooled_var, self.pool)]
+        return [self.term(centre, pooled_var, pool)]
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalises x."""
@@ -179,7 +184,7 @@ class BatchNorm(Norm):
 
     def extra_repr(self) -> str:
         """What `print(model)` shows of the arguments."""
-        return f"{self.channels}, eps={self.eps}, momentum={self.momentum}"
+        return f"{self.channels}, eps={self.eps}, momentum={self.momentum}, sync={self.sync}"
 
     def _track(self, mean: Tensor, var: Tensor) -> None:
         self.num_batches_tracked += 1
@@ -202,8 +207,8 @@ class BatchInstanceNorm(BatchNorm):
         gate: Parameter, (C).
     """
 
-    def __init__(self, channels: int, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
-        super().__init__(channels, eps, momentum)
+    def __init__(self, channels: int, eps: float = 1e-5, momentum: float | None = 0.1, sync: bool = False) -> None:
+        super().__init__(channels, eps, momentum, sync)
         self.gate = nn.Parameter(torch.ones(channels))
         self.register_state_dict_pre_hook(BatchInstanceNorm.clip_gate_)  # type: ignore[no-untyped-call]
 
@@ -213,7 +218,7 @@ class BatchInstanceNorm(BatchNorm):
 
     def statistics(self, mean: Tensor, var: Tensor, map_size: int) -> list[Term]:
         """Those of the batch and those of the map itself."""
-        centre, own_var, _ = pooled_moments(mean, var, map_size, each_map)
+        centre, own_var = pooled_moments(mean, var, map_size, each_map)
         return [*super().statistics(mean, var, map_size), self.term(centre, own_var, each_map)]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from myna.birds.splits import BirdSplits, PhotoFile
 from myna.birds.views import EvalView, Pixels, TrainView
 from myna.config import BirdsConfig, BirdsDataSection, BirdsModelSection, load, save
 from myna.engine.checkpoint import WEIGHTS, load_weights
+from myna.engine.distributed import share_out
 from myna.errors import UserError
 from myna.files import read_json, write_json
 from myna.runs import CONFIG, find_model
@@ -77,6 +79,12 @@ class Labels:
 def build_resnet(section: BirdsModelSection, n_classes: int) -> ResNet:
     """Make a net of random weights."""
     options: dict[str, Any] = {"groups": section.groups} if section.norm == "gn" else {}
+    if section.sync_norm and section.norm == "inbuilt":
+        raise UserError(
+            "model.sync_norm: torch's own norm is of each process; bn is the same, and can be of all of them"
+        )
+    if section.sync_norm and section.norm in ("bn", "bin"):
+        options["sync"] = True
     try:
         return ResNet(section.n, n_classes, section.norm, options, section.shortcut)
     except ValueError as error:
@@ -122,9 +130,14 @@ class BirdModel:
         load_weights(net, folder / WEIGHTS)
         return cls(config, labels, net.eval())
 
-    def logits(self, photos: Sequence[Pixels] | PhotoCache, device: torch.device | str = "cpu") -> Tensor:
-        """Return the logits of decoded photos, (N, n_classes), as float32 on the CPU."""
-        return compute_logits(self.net, self.labels, EvalView(self.config.data.size), photos, device)
+    def logits(
+        self,
+        photos: Sequence[Pixels] | PhotoCache,
+        device: torch.device | str = "cpu",
+        tick: Callable[[int], object] = lambda n: None,
+    ) -> Tensor:
+        """Return the logits of decoded photos, (N, n_classes), as float32 on the CPU; `tick` is told of photos done."""
+        return compute_logits(self.net, self.labels, EvalView(self.config.data.size), photos, device, tick)
 
 
 @torch.no_grad()
@@ -134,12 +147,14 @@ def compute_logits(
     view: EvalView,
     photos: Sequence[Pixels] | PhotoCache,
     device: torch.device | str = "cpu",
+    tick: Callable[[int], object] = lambda n: None,
 ) -> Tensor:
-    """Return the logits of photos, (N, n_classes), from a net that is in eval mode."""
-    parts = [
-        net(labels.normalise([view(photos[i]) for i in range(start, min(start + _EVAL_BATCH, len(photos)))], device))
-        for start in range(0, len(photos), _EVAL_BATCH)
-    ]
+    """Return the logits of photos, (N, n_classes), from a net that is in eval mode; `tick` is told of photos done."""
+    parts = []
+    for start in range(0, len(photos), _EVAL_BATCH):
+        views = [view(photos[index]) for index in range(start, min(start + _EVAL_BATCH, len(photos)))]
+        parts.append(net(labels.normalise(views, device)))
+        tick(len(views))
     return torch.cat(parts).float().cpu() if parts else torch.empty(0, len(labels.classes))
 
 
@@ -195,11 +210,20 @@ class BirdTask:
         return loss, torch.tensor(float(len(examples)), device=device)
 
     def evaluate(self, device: torch.device) -> dict[str, float]:
-        """Return loss, accuracy and F1 on val, and on as many photos of training, without augmentation."""
+        """Return loss, accuracy and F1 on val, and on as many photos of training, without augmentation.
+
+        Each process classifies a part of the photos.
+        """
         val = summarise(self._logits(self._val_photos, device), self._val_label_ids)
         probed = [self.photos[index] for index in self._probe]
         train = summarise(self._logits(probed, device), [self._label_ids[index] for index in self._probe])
         return {**val, **{f"train_{name}": value for name, value in train.items()}}
+
+    def fingerprint(self) -> str:
+        """Return a hash of the photos that are learned from and chosen by, with their classes."""
+        caches, label_ids = (self.photos, self._val_photos), (self._label_ids, self._val_label_ids)
+        hashes = [[entry.sha256 for entry in cache.entries] for cache in caches]
+        return hashlib.sha256(repr((self.labels.classes, hashes, label_ids)).encode()).hexdigest()
 
     def save(self, folder: Path) -> None:
         """Write config and labels beside the weights."""
@@ -212,7 +236,11 @@ class BirdTask:
         return self._train_view(self.photos[example % len(self.photos)], rng)
 
     def _logits(self, photos: Sequence[Pixels] | PhotoCache, device: torch.device) -> Tensor:
-        return compute_logits(self.net, self.labels, self._eval_view, photos, device)
+        def compute(part: Sequence[int]) -> list[Tensor]:
+            chosen = [photos[index] for index in part]
+            return list(compute_logits(self.net, self.labels, self._eval_view, chosen, device))
+
+        return torch.stack(share_out(range(len(photos)), compute))  # (N, n_classes)
 
 
 def measure_colours(photos: PhotoCache) -> tuple[tuple[float, ...], tuple[float, ...]]:

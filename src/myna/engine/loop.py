@@ -7,7 +7,6 @@ was killed anywhere goes on from its last checkpoint and ends with the same bits
 from __future__ import annotations
 
 import math
-import platform
 import signal
 import threading
 import time
@@ -15,7 +14,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
@@ -36,6 +34,8 @@ from myna.engine.checkpoint import (
     save_state,
     save_weights,
 )
+from myna.engine.devices import emulates_bf16
+from myna.engine.distributed import split
 from myna.engine.optim import Schedule, WeightAverage, build_optimizer
 from myna.engine.seeding import random_states, restore_random_states, seed_all
 from myna.engine.tracking import Metrics, Tick, console, progress
@@ -70,8 +70,23 @@ class Task(Protocol):
         """Write what a model folder needs beside the weights."""
 
 
-class Interrupted(Exception):
+class Interrupted(KeyboardInterrupt):
     """The user or the system asked the training to stop; the checkpoint is written."""
+
+
+class StopFlag:
+    """Whether a signal has asked to stop.
+
+    Attributes:
+        asked: it has.
+        at_once: all is saved, and one that comes now raises `Interrupted` there and then.
+    """
+
+    asked = at_once = False
+
+    def __call__(self) -> bool:
+        """Return whether one has come."""
+        return self.asked
 
 
 @dataclass
@@ -158,7 +173,10 @@ class Trainer:
                     # Evaluation can fail or run out of memory: what was trained must be safe before it.
                     self._save_checkpoint()
                 if at.evaluated < at.epoch:
+                    # Of several processes, one that left would keep the others waiting.
+                    stop_asked.at_once = self.accelerator.num_processes == 1
                     self._evaluate()
+                    stop_asked.at_once = False
                     self._save_checkpoint()
         return at
 
@@ -196,11 +214,12 @@ class Trainer:
         loss_sum, weight = self._backward(examples)
         loss = loss_sum / weight
         self._refuse_unless_finite("loss", loss)
-        if self.section.optimizer.clip_norm:
-            norm = self.accelerator.clip_grad_norm_(self.model.parameters(), self.section.optimizer.clip_norm)
-            # With fp16, accelerate looks for infinite gradients itself, and skips those steps.
-            if norm is not None and not self.accelerator.scaler:
-                self._refuse_unless_finite("gradient", norm.item())
+        # Where nothing is clipped the norm is taken too: a gradient that is no number would spoil the weights unseen.
+        limit = self.section.optimizer.clip_norm or math.inf
+        norm = self.accelerator.clip_grad_norm_(self.model.parameters(), limit)
+        # With fp16, accelerate looks for infinite gradients itself, and skips those steps.
+        if norm is not None and not self.accelerator.scaler:
+            self._refuse_unless_finite("gradient", norm.item())
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.average:
@@ -223,15 +242,18 @@ class Trainer:
         Sums are divided at the end, so that neither the number of parts nor of processes changes the result.
         """
         n_processes, device = self.accelerator.num_processes, self.accelerator.device
-        parts = split(examples, self.section.accumulate * n_processes)[self.accelerator.process_index :: n_processes]
+        n_parts = min(self.section.accumulate, len(examples) // n_processes)
+        if n_parts:
+            parts, share = split(examples, n_parts * n_processes)[self.accelerator.process_index :: n_processes], 1.0
+        else:
+            # Too few to go round: each process computes all of them, and they count once between all.
+            parts, share = [examples], 1 / n_processes
         sums = torch.zeros(2, dtype=torch.float64)
         progress = min(1.0, self.position.step / self.schedule.n_steps)
         for number, part in enumerate(parts, start=1):
             # The processes exchange gradients once, in the backward pass of the last part.
             with nullcontext() if number == len(parts) else self.accelerator.no_sync(self.model):
-                # Without a part of a short batch, a process still has to take part in the exchange.
-                loss, weight = self.task.loss(self.model, part or examples[:1], device, progress)
-                share = 1.0 if part else 0.0
+                loss, weight = self.task.loss(self.model, part, device, progress)
                 self.accelerator.backward(loss * share)
             sums += torch.tensor([loss.item(), weight.item()], dtype=torch.float64) * share
         if n_processes > 1:
@@ -344,12 +366,13 @@ def start_accelerator(precision: str) -> Accelerator:
     """
     # Accelerate keeps one state a process, and would refuse a second training of another precision.
     AcceleratorState._reset_state()
-    if precision == "bf16" and _emulates_bf16():
+    if precision == "bf16" and emulates_bf16():
         # Products in emulated bf16 took sixty times as long as in single precision, and torch has no LSTM in it.
         console.print("training.precision: this processor has no bf16; training in single precision")
         precision = "no"
     try:
-        accelerator = Accelerator(mixed_precision=precision)
+        # Left to itself, Accelerate does not see the other processes where there is no GPU.
+        accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision=precision)
     except ValueError as error:
         raise UserError(f"training.precision: {precision} does not work here: {error}") from None
     if precision != "no" and not accelerator.native_amp and accelerator.is_main_process:
@@ -357,36 +380,24 @@ def start_accelerator(precision: str) -> Accelerator:
     return accelerator
 
 
-def _emulates_bf16() -> bool:
-    """Return whether bf16 would be computed on a CPU that can store it but not multiply in it."""
-    if torch.accelerator.is_available() or platform.machine() not in ("x86_64", "AMD64"):
-        return False
-    return "AVX512" not in torch.backends.cpu.get_cpu_capability()
-
-
-def split(examples: Sequence[int], n_parts: int) -> list[Sequence[int]]:
-    """Cut examples into parts of nearly equal size; some are empty where there are too few."""
-    bounds = [round(len(examples) * part / n_parts) for part in range(n_parts + 1)]
-    return [examples[start:end] for start, end in pairwise(bounds)]
-
-
 @contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
+def stop_on_signals() -> Iterator[StopFlag]:
     """Turn Ctrl-C and a polite kill into a flag, so that a step is never cut in two; a second one kills.
 
     Yields:
         whether one has come. Outside the main thread, which alone gets signals, none ever does; and one that the
         process was started to ignore, as in the background of a shell script, stays ignored.
     """
-    asked = False
+    flag = StopFlag()
     in_main_thread = threading.current_thread() is threading.main_thread()
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM) if in_main_thread}
     previous = {number: handler for number, handler in handlers.items() if handler not in (signal.SIG_IGN, None)}
 
     def ask(number: int, frame: object) -> None:
-        nonlocal asked
-        asked = True
+        flag.asked = True
         restore()
+        if flag.at_once:
+            raise Interrupted
 
     def restore() -> None:
         for number, handler in previous.items():
@@ -395,6 +406,6 @@ def stop_on_signals() -> Iterator[Callable[[], bool]]:
     for number in previous:
         signal.signal(number, ask)
     try:
-        yield lambda: asked
+        yield flag
     finally:
         restore()

@@ -12,9 +12,10 @@ from typing import Any, Protocol
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from myna.files import write_text
+from myna.files import read_text, write_text, writing
+from myna.runs import is_first_process
 
-console = Console(stderr=True, soft_wrap=True)
+console = Console(stderr=True, soft_wrap=True, quiet=not is_first_process())
 
 
 class Metrics:
@@ -29,12 +30,16 @@ class Metrics:
 
     def cut(self, n_lines: int) -> None:
         """Keep the first lines only: those after them were written later than the checkpoint, and come again."""
-        lines = self.path.read_text(encoding="utf-8").splitlines(keepends=True) if self.path.exists() else []
+        lines = read_text(self.path).splitlines(keepends=True) if self.path.exists() else []
         write_text(self.path, "".join(lines[:n_lines]))
 
     def write(self, **values: Any) -> None:
-        """Append one line."""
-        with self.path.open("a", encoding="utf-8") as file:
+        """Append one line.
+
+        Raises:
+            UserError: it cannot be written: a full disk.
+        """
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(values) + "\n")
 
 

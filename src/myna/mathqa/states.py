@@ -3,7 +3,8 @@
     <folder>/<key>.safetensors    `states` (P, D) of up to 256 texts in a row, `ends` (n,) and `keys` (n, 32)
 
 A text is found by the SHA-256 of its pieces, and the folder is named after the weights: nothing stale can be read.
-Files are put in place whole and never change, so processes that fill one folder do not get in each other's way.
+Files are put in place whole and never change. Processes that fill one folder divide the work: each takes the groups of
+texts that no other is at.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor
 from myna.engine.checkpoint import save_weights
 from myna.engine.tracking import progress
 from myna.errors import UserError
+from myna.files import take_turns
 
 Pieces = tuple[int, ...]
 _AT_A_TIME = 256
@@ -50,20 +52,23 @@ class StateStore:
         Raises:
             UserError: a file is broken or cannot be written.
         """
-        # Files never change, so those that were read need not be read again.
-        known = {path for path, _, _ in self._places.values()}
-        for path in sorted(set(self.folder.glob("*.safetensors")) - known):
-            self._read_places(path)
-        missing = [text for text in dict.fromkeys(texts) if _key(text) not in self._places]
-        # Texts of like length together pad little.
+        self._read_new()
+        missing = self._missing(dict.fromkeys(texts))
+        # Texts of like length together pad little. Another process that misses the same has the same groups, and one
+        # that comes later all but those that are done.
         missing.sort(key=lambda text: (len(text), text))
         if not missing:
             return
+
+        def store(group: Sequence[Pieces]) -> None:
+            self._read_new()
+            left = self._missing(group)
+            if left:
+                self._store(left, [rows for batch in _groups(left, _BATCH_SIZE) for rows in compute(batch)])
+            tick(len(group))
+
         with progress("encoding texts once", len(missing)) as tick:
-            for group in _groups(missing, _AT_A_TIME):
-                states = [rows for batch in _groups(group, _BATCH_SIZE) for rows in compute(batch)]
-                self._store(group, states)
-                tick(len(group))
+            take_turns(_groups(missing, _AT_A_TIME), lambda group: self.folder / "locks" / _name(group), store)
 
     def get(self, text: Pieces) -> Tensor | None:
         """Return the states (P, D) of a text, or None if they are not stored."""
@@ -74,10 +79,20 @@ class StateStore:
         states: Tensor = self._open(path).get_slice("states")[start:end]  # type: ignore[no-untyped-call]
         return states
 
+    def _read_new(self) -> None:
+        """Take up the files that were not there before; they never change, so the others need not be read again."""
+        known = {path for path, _, _ in self._places.values()}
+        for path in sorted(set(self.folder.glob("*.safetensors")) - known):
+            self._read_places(path)
+
+    def _missing(self, texts: Iterable[Pieces]) -> list[Pieces]:
+        """Return the texts that are not stored."""
+        return [text for text in texts if _key(text) not in self._places]
+
     def _store(self, texts: Sequence[Pieces], states: Sequence[Tensor]) -> None:
         """Write a file of some texts."""
         keys = [_key(text) for text in texts]
-        path = self.folder / f"{hashlib.sha256(b''.join(keys)).hexdigest()[:24]}.safetensors"
+        path = self.folder / f"{_name(texts)}.safetensors"
         tensors = {
             "states": torch.cat(list(states)).half(),
             "ends": torch.tensor([len(text) for text in texts]).cumsum(0),
@@ -118,6 +133,11 @@ class StateStore:
 def _key(text: Pieces) -> bytes:
     """Return what a text is found by."""
     return hashlib.sha256(array("q", text).tobytes()).digest()
+
+
+def _name(texts: Sequence[Pieces]) -> str:
+    """Return what a file of some texts is called."""
+    return hashlib.sha256(b"".join(map(_key, texts))).hexdigest()[:24]
 
 
 def _groups(texts: Sequence[Pieces], size: int) -> Iterator[Sequence[Pieces]]:

@@ -14,9 +14,9 @@ from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import Field, NonNegativeInt, field_validator
+from pydantic import Field, field_validator
 
-from myna.config import BirdsConfig, MathConfig, RunName, Section, Seed, flatten, load
+from myna.config import BirdsConfig, MathConfig, NonNegativeInt, RunName, Section, Seed, flatten, load
 from myna.errors import UserError
 from myna.studies.plan import CONFIGS, PlannedRun
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, NonNegativeInt, PositiveInt
+from pydantic import Field
 
-from myna.config import BirdsConfig, MathConfig, RunName, Section, load
+from myna.config import BirdsConfig, MathConfig, NonNegativeInt, PositiveInt, RunName, Section, load
 from myna.errors import UserError
 
 CONFIGS: dict[str, type[MathConfig] | type[BirdsConfig]] = {"math": MathConfig, "birds": BirdsConfig}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
     from optuna.samplers import BaseSampler
     from optuna.trial import FrozenTrial
 
-RECORD, LOCK = "grid.db", "grid.lock"
-ERROR, PROCESS = "error", "process"
-"""What a trial's record says beside its settings: why it failed; the number of the process that trains it."""
+RECORD, LOCK, SESSIONS = "grid.db", "grid.lock", "sessions"
+ERROR, SESSION, PROCESS = "error", "session", "process"
+"""What a trial's record says beside its settings: why it failed; the search's process that has it; the number of the
+process that trains it."""
 _PATIENT = {"connect_args": {"timeout": 60}}
 """Seconds that the record may be busy."""
 
@@ -43,7 +45,8 @@ def open_record(search: Search, folder: Path, *, only_finished: bool) -> Iterato
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
         try:
-            storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}", engine_kwargs=_PATIENT)
+            with alone(folder):
+                storage = optuna.storages.RDBStorage(f"sqlite:///{path.resolve()}", engine_kwargs=_PATIENT)
             # In one file, a search that was changed has a record of its own.
             study = optuna.create_study(
                 storage=storage,
@@ -85,17 +88,34 @@ def _build_pruner(search: Search) -> BasePruner:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
-    """Keep a second process from the same search.
+def alone(folder: Path) -> Iterator[None]:
+    """Let one process at a time make the record, or choose what to try next."""
+    with FileLock(folder / LOCK):
+        yield
 
-    Raises:
-        UserError: there is one.
-    """
+
+@contextmanager
+def announced(folder: Path) -> Iterator[str]:
+    """Yield a name for this process; the others see it alive until it ends, however it ends."""
+    path = folder / SESSIONS / secrets.token_hex(4)
+    path.parent.mkdir(exist_ok=True)
     try:
-        with FileLock(folder / LOCK, timeout=0):
-            yield
+        with FileLock(path):
+            yield path.name
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def is_alive(folder: Path, name: str) -> bool:
+    """Return whether the process that was announced by a name is there."""
+    path = folder / SESSIONS / name
+    if not path.is_file():
+        return False
+    try:
+        with FileLock(path, timeout=0):
+            return False
     except Timeout:
-        raise UserError(f"{folder}: another process is at this search; wait for it, or stop it") from None
+        return True
 
 
 def ended(study: Study) -> list[FrozenTrial]:
@@ -104,3 +124,11 @@ def ended(study: Study) -> list[FrozenTrial]:
 
     ends = (TrialState.COMPLETE, TrialState.PRUNED)
     return [trial for trial in study.get_trials(deepcopy=False) if trial.state in ends or ERROR in trial.user_attrs]
+
+
+def counted(study: Study) -> list[FrozenTrial]:
+    """Return the trials that count as done, and those under way; read at once, so that none ends in between."""
+    from optuna.trial import TrialState
+
+    states = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.RUNNING)
+    return [trial for trial in study.get_trials(deepcopy=False) if trial.state in states or ERROR in trial.user_attrs]

@@ -1,4 +1,7 @@
-"""Running a study: its trainings side by side, then the measurements; what is finished is not done again."""
+"""Running a study: its trainings side by side, then the measurements; what is finished is not done again.
+
+Processes that run the same study in the same runs folder, on one machine or several, divide its runs among themselves.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +9,25 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
+
+from filelock import BaseFileLock, FileLock, Timeout
 
 from myna import runs
 from myna.config import flatten, load
 from myna.engine.tracking import Tick, console, progress
 from myna.errors import UserError
-from myna.files import read_json, write_json
+from myna.files import read_json, take_turns, write_json
 from myna.studies.birds import BirdMeasures
 from myna.studies.math import MathMeasures
 from myna.studies.plan import CONFIGS, PlannedRun, StudyConfig, expand
 
 LOG = "train.log"
 """In a run folder, what its training printed."""
+LOCK = "study.lock"
+"""In a run folder, held by a study's process that has the run trained, or measures it."""
 
 
 class Measures(Protocol):
@@ -74,6 +81,7 @@ def run_study(
     finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
     if not finished:
         raise UserError(f"{path}: none of its {len(planned)} runs is finished")
+    take_turns([runs.runs_folder() / run.name for run in finished], lambda folder: folder / LOCK, measures.measure)
     measured = [_measure(run, measures) for run in finished]
     results = {
         "study": study.study,
@@ -98,6 +106,8 @@ def run_study(
 def train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> None:
     """Train runs in processes of their own, so many at a time; one that starts from another waits for it.
 
+    What another study's process trains is waited for, and taken over if that process dies.
+
     Raises:
         UserError: a training failed, or runs wait for one another.
     """
@@ -106,32 +116,67 @@ def train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> Non
     workers = min(workers, len(waiting))
     epochs = [run.settings.training.epochs for run in waiting]
     environment = share_cores(workers)
-    running: dict[str, subprocess.Popen[bytes]] = {}
+    running: dict[str, tuple[subprocess.Popen[bytes], BaseFileLock]] = {}
     queue = list(waiting)
     try:
         with progress(f"training {len(waiting)} runs, epochs", sum(epochs)) as tick:
             counted = 0
             while queue or running:
-                while len(running) < workers and (run := find_ready(queue, running)):
+                elsewhere: set[str] = set()
+                while len(running) < workers and (run := find_ready(queue, running, elsewhere)):
+                    claim = _claim(run)
+                    if claim is None:
+                        elsewhere.add(run.name)
+                        continue
                     queue.remove(run)
-                    running[run.name] = start_training(run, data, environment)
+                    if runs.is_finished(runs.runs_folder() / run.name):
+                        claim.release()
+                    else:
+                        running[run.name] = start_training(run, data, environment), claim
                 time.sleep(1)
                 counted += _tick_epochs(waiting, counted, tick)
-                for name in [name for name, process in running.items() if process.poll() is not None]:
-                    _check(name, running.pop(name))
+                for name in [name for name, (process, _) in running.items() if process.poll() is not None]:
+                    process, claim = running.pop(name)
+                    claim.release()
+                    _check(name, process)
     finally:
-        stop_trainings(list(running.values()))
+        stop_trainings([process for process, _ in running.values()])
+        for _, claim in running.values():
+            claim.release()
 
 
-def find_ready(queue: Sequence[PlannedRun], running: Mapping[str, object]) -> PlannedRun | None:
+def _claim(run: PlannedRun) -> BaseFileLock | None:
+    """Return the claim on a run; None if another study's process has it, or a training that outlived its study."""
+    folder = runs.runs_folder() / run.name
+    folder.mkdir(parents=True, exist_ok=True)
+    claim = FileLock(folder / LOCK)
+    try:
+        claim.acquire(timeout=0)
+    except Timeout:
+        return None
+    if runs.is_claimed(folder):
+        claim.release()
+        return None
+    return claim
+
+
+def find_ready(
+    queue: Sequence[PlannedRun], running: Mapping[str, object], elsewhere: Collection[str] = ()
+) -> PlannedRun | None:
     """Return the first run that starts from none of those that are not finished yet.
+
+    Args:
+        queue: runs that are not finished, nor trained by this process.
+        running: those that this process trains, by name.
+        elsewhere: names of those in the queue that other processes train.
 
     Raises:
         UserError: runs wait for one another, so that none can ever start.
     """
     unfinished = {run.name for run in queue} | running.keys()
-    ready = next((run for run in queue if run.start_from not in unfinished), None)
-    if queue and ready is None and not running:
+    free = [run for run in queue if run.name not in elsewhere]
+    ready = next((run for run in free if run.start_from not in unfinished), None)
+    if queue and ready is None and not running and not elsewhere:
         names = ", ".join(run.name for run in queue)
         raise UserError(f"start_from: runs that wait for one another, so that none can start: {names}")
     return ready

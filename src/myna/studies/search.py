@@ -1,7 +1,8 @@
 """Running a search: trials side by side, each reported while it trains, and stopped where it lags behind.
 
 Optuna chooses the settings and says what lags; its record is grid.db. A trial is an ordinary run, named after its
-settings, so that the same settings are trained once, whatever becomes of the record.
+settings, so that the same settings are trained once, whatever becomes of the record. Several processes, on one machine
+or on several that share the runs folder, may work on one search: the record tells each what the others are at.
 """
 
 from __future__ import annotations
@@ -20,18 +21,18 @@ from myna.engine.loop import Interrupted, stop_on_signals
 from myna.engine.tracking import Tick, console, progress
 from myna.errors import UserError
 from myna.files import write_json
+from myna.studies.collection import GRID
 from myna.studies.effects import measure_effects, score_margin
 from myna.studies.examples import load_examples
 from myna.studies.grid import SHARES, Search, Settings, read_search
 from myna.studies.plan import PlannedRun
-from myna.studies.record import ERROR, PROCESS, ended, locked, open_record
+from myna.studies.record import ERROR, PROCESS, SESSION, alone, announced, counted, ended, is_alive, open_record
 from myna.studies.run import last_words, share_cores, start_training, stop_trainings
 
 if TYPE_CHECKING:
     from optuna import Study, Trial
     from optuna.trial import FrozenTrial
 
-GRID = "grid.json"
 POLL_SECONDS = 1.0
 _USER_MISTAKE = 2
 """Exit status of a training that refused to go on."""
@@ -50,7 +51,7 @@ def run_search(
         only_finished: train nothing.
 
     Raises:
-        UserError: the search has a mistake, or another process is at it, or a training failed; its log is named.
+        UserError: the search has a mistake, or a training failed; its log is named.
         Interrupted: a signal asked to stop; the trainings wrote their checkpoints.
     """
     started = time.monotonic()
@@ -60,8 +61,8 @@ def run_search(
     folder = runs.runs_folder() / "studies" / search.grid.name
     with open_record(search, folder, only_finished=only_finished) as study:
         if not only_finished:
-            with locked(folder), stop_on_signals() as stop_asked:
-                _Session(search, study, data, workers).run(stop_asked)
+            with announced(folder) as name, stop_on_signals() as stop_asked:
+                _Session(search, study, folder, name, data, workers).run(stop_asked)
         trials = [_describe(search, trial, number) for number, trial in _number(study)]
     if not any(trial["best"] is not None and trial["state"] != "unfinished" for trial in trials):
         raise UserError(f"{path}: none of its {search.n_trials} trials is finished")
@@ -120,6 +121,8 @@ class _Session:
     Attributes:
         search: what is asked for.
         study: Optuna's record of it.
+        folder: of the record.
+        name: of this process, for the others.
         data: the data folder asked for.
         workers: trainings at a time.
         running: by name of the run.
@@ -127,22 +130,23 @@ class _Session:
 
     search: Search
     study: Study
+    folder: Path
+    name: str
     data: Path | None
     workers: int
     running: dict[str, _Running] = field(default_factory=dict)
 
     def run(self, stop_asked: Callable[[], bool]) -> None:
-        """Train trials, so many at a time."""
-        self._take_up_unfinished()
+        """Train trials, so many at a time, until all that were asked for have ended, here or elsewhere."""
         n_done, n_trials = len(ended(self.study)), self.search.n_trials
         console.print(f"{self.search.grid.title}: {n_trials} trials, {n_done} of them done", markup=False)
         environment = share_cores(max(1, min(self.workers, n_trials - n_done)))
         try:
             with progress(f"{self.search.grid.name}, trials", n_trials, n_done) as tick:
                 while not stop_asked():
-                    while len(self.running) < self.workers and (trial := self._ask()) is not None:
+                    while len(self.running) < self.workers and (trial := self._next()) is not None:
                         self._begin(trial, environment, tick)
-                    if not self.running:
+                    if not self.running and not self._under_way():
                         return
                     time.sleep(POLL_SECONDS)
                     for name in list(self.running):
@@ -151,13 +155,33 @@ class _Session:
         finally:
             stop_trainings([each.process for each in self.running.values()])
 
-    def _take_up_unfinished(self) -> None:
-        """Queue again what an earlier process left; a training that outlived it is stopped first."""
+    def _next(self) -> Trial | None:
+        """Return a trial to begin, which this process has from now on; None where there is none to be had."""
+        with alone(self.folder):
+            self._take_up_unfinished()
+            trial = self._ask()
+            if trial is not None:
+                trial.set_user_attr(SESSION, self.name)
+            return trial
+
+    def _under_way(self) -> list[FrozenTrial]:
+        """Return the trials that are being trained, here or elsewhere."""
         from optuna.trial import TrialState
 
-        for trial in self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
+        return self.study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
+
+    def _take_up_unfinished(self) -> None:
+        """Queue again what a process left that is no more; a training that outlived it is stopped first."""
+        from optuna.trial import TrialState
+
+        for trial in self._under_way():
+            if is_alive(self.folder, trial.user_attrs.get(SESSION, "")):
+                continue
             if trial.params:
-                _stop_orphan(trial, self.search.plan(trial.params, trial.number).name)
+                name = self.search.plan(trial.params, trial.number).name
+                _stop_orphan(trial, name)
+                if runs.is_claimed(runs.runs_folder() / name):
+                    continue  # it trains on another machine, and will be looked at again
                 self.study.enqueue_trial(trial.params)
             self.study.tell(trial.number, state=TrialState.FAIL)
 
@@ -165,7 +189,7 @@ class _Session:
         """Return a trial with settings that no other has; None where there are enough, or no others."""
         from optuna.trial import TrialState
 
-        seen = [trial.params for trial in self._counted()]
+        seen = [trial.params for trial in counted(self.study)]
         unseen = self.search.draw_unseen(seen)
         if len(seen) >= self.search.n_trials or unseen is None:
             return None
@@ -184,12 +208,6 @@ class _Session:
         from optuna.distributions import CategoricalDistribution
 
         return self.study.ask({key: CategoricalDistribution(values) for key, values in self.search.space.items()})
-
-    def _counted(self) -> list[FrozenTrial]:
-        """Return the trials that have ended, and those that are being trained."""
-        numbers = {each.trial.number for each in self.running.values()}
-        running = [trial for trial in self.study.get_trials(deepcopy=False) if trial.number in numbers]
-        return ended(self.study) + running
 
     def _begin(self, trial: Trial, environment: dict[str, str], tick: Tick) -> None:
         """Train a trial, unless its run is finished, or so far behind already that it would be stopped."""
@@ -221,7 +239,7 @@ class _Session:
             return
         error = f"training stopped with status {status}: {last_words(name)}"
         # One that diverged says something of its settings; where nothing was ever trained, something else is wrong.
-        if status != _USER_MISTAKE or not any(trial.intermediate_values for trial in self._counted()):
+        if status != _USER_MISTAKE or not any(trial.intermediate_values for trial in counted(self.study)):
             raise UserError(f"{name}: {error}")
         self._tell(each.trial, each.run, error, is_pruned=False, tick=tick)
 
@@ -280,13 +298,10 @@ def _stop_orphan(trial: FrozenTrial, name: str) -> None:
 
 def _number(study: Study) -> list[tuple[int, FrozenTrial]]:
     """Return the trials that have ended or are under way, numbered as their settings were first tried."""
-    from optuna.trial import TrialState
-
     known: dict[str, int] = {}
     for trial in study.get_trials(deepcopy=False):
         known.setdefault(repr(sorted(trial.params.items())), trial.number)
-    shown = ended(study) + study.get_trials(deepcopy=False, states=(TrialState.RUNNING,))
-    ordered = sorted(shown, key=lambda trial: known[repr(sorted(trial.params.items()))])
+    ordered = sorted(counted(study), key=lambda trial: known[repr(sorted(trial.params.items()))])
     return list(enumerate((trial for trial in ordered if trial.params), start=1))
 
 
