@@ -43,7 +43,11 @@ def test_every_reader_is_fuzzed() -> None:
 @given(rng=st.randoms())
 def test_wrong_input_is_read_or_refused_in_one_line(name: str, rng: random.Random) -> None:
     reader = fuzz.READERS[name]
-    assert reader.read(reader.make(rng))
+    # The alarm is for reading one case; to write a large photo may take longer.
+    signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+    case = reader.make(rng)
+    signal.setitimer(signal.ITIMER_VIRTUAL, 30)
+    assert reader.read(case)
 
 
 @pytest.mark.parametrize("name", NAMES)
