@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from myna.cli.app import app
 from myna.cli.options import complete_models, complete_results
 
 COLUMNS, LINES = 80, 40
+ROOT = Path(__file__).parents[2]
 
 
 def walk(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -42,6 +44,10 @@ def test_help_fits_on_a_screen_and_ends_with_an_example(path: tuple[str, ...], m
     assert max(map(len, lines)) <= COLUMNS
     (example,) = (index for index, line in enumerate(lines) if line.startswith("  Example: myna"))
     assert not lines[example + 1 : example + 2] or not lines[example + 1], "an example is one line, to be copied"
+    summaries = result.output.partition("\nCommands:")[2].splitlines()
+    assert not any(line.endswith("...") for line in summaries), "a summary is cut off"
+    missing = [name for name in re.findall(r"configs/\S+\.toml", result.output) if not (ROOT / name).exists()]
+    assert not missing
     words = lines[example].split()[2:]
     assert tuple(words[: len(path)]) == path or len(path) == 0
 

@@ -14,7 +14,7 @@ from myna.cli.options import Data, Json, Model, Name, Overrides, Resume, Run
 
 app = typer.Typer(
     help="Photos to species.",
-    epilog="Example: myna birds train configs/birds/quick/bn.toml",
+    epilog="Example: myna birds train configs/birds/quick/norm.toml",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -22,7 +22,7 @@ app.command()(explain)
 app.command()(predict)
 app.command()(calibrate)
 
-Config = Annotated[Path, typer.Argument(help="A TOML file, such as configs/birds/quick/bn.toml.")]
+Config = Annotated[Path, typer.Argument(help="A TOML file, such as configs/birds/quick/norm.toml.")]
 
 
 @app.command()
@@ -50,7 +50,7 @@ def prepare(config: Config, data: Data = None, overrides: Overrides = None) -> N
 
     A training does so too if it was not done.
 
-    Example: myna birds prepare configs/birds/quick/bn.toml
+    Example: myna birds prepare configs/birds/quick/norm.toml
     """
     from myna.birds.splits import SPLITS, load_splits
     from myna.birds.task import open_cache
@@ -69,7 +69,7 @@ def train(
 ) -> None:
     """Train a net, in the run folder runs/NAME.
 
-    Example: myna birds train configs/birds/quick/bn.toml --set model.norm=gn
+    Example: myna birds train configs/birds/quick/norm.toml --set model.norm=gn
     """
     from myna.birds.splits import load_splits
     from myna.birds.task import BirdTask

@@ -38,8 +38,9 @@ def predict(
     preview: Annotated[bool, typer.Option(help="Show the photo on a terminal with colours.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Name the birds in photos: the five likeliest species, or that it is none that the net knows.
+    """Name the birds in photos, or none.
 
+    The five likeliest species are printed, or that it is none that the net knows.
     With --json it prints an object for each photo.
 
     Example: myna birds predict photo.jpg --overlay maps
@@ -82,7 +83,9 @@ def predict(
 
 
 def calibrate(model: ModelArgument, data: Data = None, as_json: Json = False) -> None:
-    """Fit on val how far a net's probabilities go, and from when on it knows a bird; write that beside it.
+    """Find out how sure one may be of a net's answers.
+
+    Fits on val how far its probabilities go, and from when on it knows a bird, and writes that beside it.
 
     Example: myna birds calibrate models/birds/bin-128
     """

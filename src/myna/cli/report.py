@@ -33,20 +33,27 @@ def make(
     ] = None,
     data: Data = None,
 ) -> None:
-    """Write one report of studies, searches and runs: report.html, which needs nothing else, and report.md.
+    """Write one report of studies, searches and runs.
 
-    They may be of either half. What is not there yet is named with the command that makes it.
+    It is report.html, which needs nothing else, and report.md. Both halves may be in it. What is not there yet is
+    named with the command that makes it.
 
-    Example: myna report make norms batch-size architectures grid --output report
+    Example: myna report make norms batch-size architectures grid
     """
     from myna import runs
-    from myna.engine.tracking import console
+    from myna.engine.tracking import console, progress
     from myna.report.evidence import add_evidence
     from myna.report.render import render
     from myna.studies.collection import collect, find
 
     folder = output or (find(names[0]) if len(set(names)) == 1 else runs.runs_folder() / "report")
-    console.print(f"report: {render([add_evidence(each, data) for each in collect(names)], folder)}", markup=False)
+    collected, shown = collect(names), []
+    with progress("making the report", len(collected) + 1) as tick:
+        for results in collected:
+            shown.append(add_evidence(results, data))
+            tick()
+        path = render(shown, folder)
+    console.print(f"report: {path}", markup=False)
 
 
 @app.command()
@@ -57,7 +64,9 @@ def compare(
     b: Annotated[str, typer.Argument(metavar="B", help="Another, of the same half.", autocompletion=complete_results)],
     as_json: Json = False,
 ) -> None:
-    """Show what differs between two runs: settings, curves, scores, and whether that is more than noise.
+    """Show what differs between two runs.
+
+    Settings, curves and scores are compared, and whether they differ by more than noise.
 
     Example: myna report compare birds-norm-bn-seed0 birds-norm-gn-seed0
     """

@@ -31,7 +31,9 @@ def serve(
     ] = None,
     data: Data = None,
 ) -> None:
-    """Serve a local web page: solve word problems, name birds in photos, watch runs. Ctrl-C stops it.
+    """Serve all of this as a local web page.
+
+    Solve word problems, name birds in photos, watch runs. Ctrl-C stops it.
 
     Example: myna serve --port 8080
     """
