@@ -7,6 +7,9 @@ runs/<name>/  config.toml        what the user asked for
               lock               held while a process trains the run
               last/              the checkpoint: model.safetensors, state.pt
               best/              the model: model.safetensors, config.toml (as built), and what the task adds
+
+A model that is shipped is one such `best`, with the record of its run (environment, metrics, summary) and, under
+scores.json, what it scores on each split.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import json
 import os
 import platform
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -35,6 +39,7 @@ CONFIG = "config.toml"
 METRICS = "metrics.jsonl"
 ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
+SCORES = "scores.json"
 LOCK = "lock"
 FINGERPRINT = "data_sha256"
 """In environment.json, of all that a run learns from and is chosen by."""
@@ -195,6 +200,12 @@ def find_shipped(half: str, name: str) -> Path:
 def write_summary(folder: Path, **values: float) -> None:
     """Say that a run is finished, and what it came to."""
     write_json(folder / SUMMARY, values)
+
+
+def copy_record(run: Path, folder: Path) -> None:
+    """Put what a finished run says of itself beside its model, so that a report can be made of the model alone."""
+    for name in (ENVIRONMENT, METRICS, SUMMARY):
+        shutil.copyfile(run / name, folder / name)
 
 
 def describe_making(folder: Path) -> list[str]:

@@ -79,6 +79,21 @@ def test_scores_of_math_are_listed_by_beam_size() -> None:
     }
 
 
+def test_a_shipped_model_tells_what_its_run_did_and_what_it_scores(tmp_path: Path) -> None:
+    birds, math = tmp_path / "models" / "bin", tmp_path / "models" / "attn"
+    for kind, folder in (("birds", birds), ("math", math)):
+        run = write_run(f"{folder.name}-seed0", kind)
+        folder.mkdir(parents=True)
+        (folder / runs.CONFIG).write_bytes((run / runs.CONFIG).read_bytes())
+        runs.copy_record(run, folder)
+    write_json(birds / runs.SCORES, {"val": {"accuracy": 0.25}})
+    write_json(math / runs.SCORES, {"test": {"plain": {"search": "plain"}, "grammar": {"search": "grammar"}}})
+    photos, problems = (each["runs"][0] for each in collect([str(birds), str(math)]))
+    assert (photos["label"], photos["minutes"], photos["curves"][0]["accuracy"]) == ("bin", 1.5, 0.5)
+    assert photos["scores"] == {"val": {"accuracy": 0.25}}
+    assert problems["scores"] == {"test": [{"search": "plain"}, {"search": "grammar"}]}
+
+
 def test_loose_runs_take_the_facts_of_a_study_of_the_same_data() -> None:
     write_study("small", facts={"n": 1}, baselines=[{"scores": {"test": {}}}])
     write_study("whole", facts={"n": 2}, baselines=[{"scores": {"test": {}, "val": {}}}])

@@ -15,7 +15,6 @@ from myna.engine.checkpoint import WEIGHTS, replace_folder, save_weights
 from myna.files import write_json, write_text
 
 CARD = "README.md"
-SCORES = "scores.json"
 
 
 def ship(run: Path, destination: Path, splits: BirdSplits) -> None:
@@ -38,7 +37,8 @@ def ship(run: Path, destination: Path, splits: BirdSplits) -> None:
         save_weights(folder / WEIGHTS, model.net.state_dict())
         shipped = BirdModel.load(folder)
         scores = {split: assess(shipped, splits, split, run / f"shipped-{split}.json") for split in SPLITS}
-        write_json(folder / SCORES, scores)
+        write_json(folder / runs.SCORES, scores)
+        runs.copy_record(run, folder)
         write_text(folder / CARD, _card(making, destination, model, splits, scores))
         calibrate(folder, splits)
 

@@ -17,7 +17,6 @@ from myna.mathqa.splits import Splits
 from myna.mathqa.task import VOCABULARIES, MathModel, is_bert
 
 CARD = "README.md"
-SCORES = "scores.json"
 BEAM_SIZE = 10
 
 
@@ -42,7 +41,8 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
         save_weights(folder / WEIGHTS, model.translator.state_dict(), half=True)
         written = MathModel.load(folder, data)
         scores = _measure(written, splits, run, destination.name)
-        write_json(folder / SCORES, scores)
+        write_json(folder / runs.SCORES, scores)
+        runs.copy_record(run, folder)
         calibrate(written, splits, f"{destination.name}, certainty").save(folder)
         size = (folder / WEIGHTS).stat().st_size
         write_text(folder / CARD, _card(making, destination, model, size, splits, scores))

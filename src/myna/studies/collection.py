@@ -1,4 +1,4 @@
-"""Gathering what was measured: studies and searches by their names, and single runs as if one study had asked for them.
+"""Gathering what was measured: studies and searches by name, runs and shipped models as if a study had asked for them.
 
 Nothing is measured here. What a run folder holds is read, and what it lacks is named with the command that makes it.
 """
@@ -31,7 +31,8 @@ def collect(names: Sequence[str]) -> list[dict[str, Any]]:
     """Return the results of studies and searches, and of loose runs together as one study for each half.
 
     Args:
-        names: of studies, searches and finished runs, or their folders; a name given twice counts once.
+        names: of studies, searches and finished runs, or their folders, or the folders of shipped models; a name given
+            twice counts once.
 
     Raises:
         UserError: there is neither a study nor a finished run of a name.
@@ -48,7 +49,7 @@ def collect(names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def find(name: str) -> Path:
-    """Return the folder of the results of a study or search, or of a finished run; a study goes before a run.
+    """Return the folder of the results of a study or search, or of a finished run or shipped model; a study goes first.
 
     Raises:
         UserError: there is neither, or the run is not finished.
@@ -126,7 +127,10 @@ def describe_run(kind: str, folder: Path) -> dict[str, Any]:
 
 
 def read_scores(kind: str, folder: Path) -> dict[str, Any]:
-    """Return the scores in a run folder by split; of math each split has a list, by beam size and search."""
+    """Return the scores in the folder of a run or shipped model by split; of math a list, by beam size and search."""
+    if (folder / runs.SCORES).is_file():
+        shipped = dict(read_json(folder / runs.SCORES))
+        return shipped if kind == "birds" else {split: list(found.values()) for split, found in shipped.items()}
     if kind == "birds":
         paths = {split: folder / f"scores-{split}.json" for split in SPLITS[kind]}
         return {split: read_json(path) for split, path in paths.items() if path.exists()}
