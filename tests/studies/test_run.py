@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ from myna import runs
 from myna.errors import UserError
 from myna.report.render import render
 from myna.studies.plan import PlannedRun, expand
-from myna.studies.run import LOCK, find_ready, run_study, train_all
+from myna.studies.run import LOCK, find_ready, run_study, share_cores, train_all
 
 CONFIG = Path(__file__).parents[2] / "configs" / "math" / "base.toml"
 
@@ -203,3 +204,11 @@ def test_a_run_that_another_process_has_is_waited_for_and_taken_over_if_that_die
     assert started == ["c", "a"]
     for each in folder.values():
         FileLock(each / LOCK).acquire(timeout=0).lock.release()
+
+
+def test_cores_are_shared_out_unless_the_user_says_how(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    assert share_cores(3)["OMP_NUM_THREADS"] == "2"
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert share_cores(3)["OMP_NUM_THREADS"] == "1"

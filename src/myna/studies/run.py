@@ -183,8 +183,8 @@ def find_ready(
 
 
 def share_cores(workers: int) -> dict[str, str]:
-    """Return the environment of each of so many trainings at a time."""
-    return os.environ | {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers))}
+    """Return the environment of each of so many trainings at a time; threads that the user asked for stay."""
+    return {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // workers)), **os.environ}
 
 
 def stop_trainings(processes: Sequence[subprocess.Popen[bytes]]) -> None:
