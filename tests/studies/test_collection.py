@@ -89,7 +89,8 @@ def test_a_shipped_model_tells_what_its_run_did_and_what_it_scores(tmp_path: Pat
     write_json(birds / runs.SCORES, {"val": {"accuracy": 0.25}})
     write_json(math / runs.SCORES, {"test": {"plain": {"search": "plain"}, "grammar": {"search": "grammar"}}})
     photos, problems = (each["runs"][0] for each in collect([str(birds), str(math)]))
-    assert (photos["label"], photos["minutes"], photos["curves"][0]["accuracy"]) == ("bin", 1.5, 0.5)
+    assert (photos["name"], photos["label"], photos["minutes"]) == (str(birds), "bin", 1.5)
+    assert photos["curves"][0]["accuracy"] == 0.5
     assert photos["scores"] == {"val": {"accuracy": 0.25}}
     assert problems["scores"] == {"test": [{"search": "plain"}, {"search": "grammar"}]}
 

@@ -111,7 +111,8 @@ def describe_run(kind: str, folder: Path) -> dict[str, Any]:
     config = load(CONFIGS[kind], built if built.exists() else folder / runs.CONFIG)
     summary, environment = read_json(folder / runs.SUMMARY), _read_environment(folder)
     return {
-        "name": folder.name,
+        # What commands take: a shipped model, or a run of elsewhere, is found by its path alone.
+        "name": folder.name if folder.resolve().parent == runs.runs_folder().resolve() else str(folder),
         "folder": str(folder),
         # Runs that differ in their seed alone are one setting.
         "label": re.sub(r"-seed\d+$", "", folder.name),

@@ -37,7 +37,8 @@ def test_without_photos_the_command_is_named(results: Results, best: dict[str, A
     del best["confused_photos"]
     assert show_confused(results) is None
     assert missing_photos(results) == [Missing("photos of confused species", "myna report make norms --data DATA")]
-    assert missing_photos(results | {"is_loose": True})[0].command == f"myna report make {best['name']} --data DATA"
+    best["measure_commands"] = {"val": "myna birds eval bin --split val"}
+    assert missing_photos(results | {"is_loose": True})[0].command == "myna birds eval bin --split val"
 
 
 @pytest.mark.parametrize(

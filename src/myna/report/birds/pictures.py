@@ -10,7 +10,17 @@ from myna.report.birds.map_figures import draw_deletion, draw_randomisation
 from myna.report.birds.measures import batch_sizes_of, find_best, score_of
 from myna.report.document import Block, Gallery, Missing, Notes, Picture, Strip
 from myna.report.plots import slug
-from myna.report.results import Results, Run, as_mapping, as_mappings, as_number, as_picture, as_text, runs_of
+from myna.report.results import (
+    Results,
+    Run,
+    as_mapping,
+    as_mappings,
+    as_number,
+    as_picture,
+    as_text,
+    measure_command,
+    runs_of,
+)
 
 Photo = Mapping[str, Any]
 
@@ -34,9 +44,9 @@ def missing_photos(results: Results) -> list[Missing]:
     best = find_best(results)
     if best is None or show_confused(results) is not None:
         return []
-    name = as_text(results.get("name")) or "STUDY"
     if results.get("is_loose"):
-        name = as_text(best.best_run.get("name"))
+        return [Missing("photos of confused species", measure_command(results, best.best_run, "val"))]
+    name = as_text(results.get("name")) or "STUDY"
     return [Missing("photos of confused species", f"myna report make {shlex.quote(name)} --data DATA")]
 
 
