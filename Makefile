@@ -6,7 +6,9 @@ ifneq ($(wildcard ../shared/data),)
 export MYNA_DATA ?= $(abspath ../shared/data)
 endif
 
-.PHONY: study serve test lint docs bench joeynmt figures wheel clean
+.PHONY: setup study serve test lint docs bench joeynmt figures wheel clean
+
+setup: .venv/installed          ## the environment alone
 
 study: .venv/installed          ## train, measure, explain and report: the quick study of each half
 	$(BIN)/myna study run configs/studies/quick-math.toml

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from myna import runs
-from myna.config import MathConfig, save
+from myna.config import MathConfig, TeacherForcingSection, save
 from myna.engine.checkpoint import WEIGHTS, replace_folder, save_weights
 from myna.files import write_json, write_text
 from myna.mathqa.assessment import assess
@@ -85,7 +85,7 @@ def _card(
         f"- Data: {splits.source}: {len(splits.train):,} training problems; epoch chosen on {len(splits.dev):,} of dev",
         f"- Seed: {section.seed}; epochs: {section.epochs}",
         f"- Size: {size / 1e6:.1f} MB in half precision",
-        f"- Teacher forcing: ratio {model.config.teacher_forcing.ratio}, {model.config.teacher_forcing.form} form",
+        _describe_forcing(model.config.teacher_forcing),
         f"- Length penalty: {model.config.decoding.length_penalty}, chosen on dev",
         "",
         f"Scores at beam {BEAM_SIZE}, in percent, of these half-precision weights (EM: exact match, one closing `|` "
@@ -100,6 +100,14 @@ def _card(
         "",
     ]
     return "\n".join(lines)
+
+
+def _describe_forcing(section: TeacherForcingSection) -> str:
+    """Return the line of a card on what the decoder was fed in training."""
+    ratio = f"ratio {section.ratio}"
+    if section.schedule != "constant":
+        ratio = f"from 1 down to {section.ratio} ({section.schedule})"
+    return f"- Teacher forcing: {ratio}, {section.form} form"
 
 
 def _describe_foundation(config: MathConfig) -> list[str]:
