@@ -198,7 +198,7 @@ class BirdsDataSection(Section):
     )
     limit: NonNegativeInt = Field(0, description="use the first so many training photos of a class; 0 is all")
     on_bad: Literal["skip", "fail"] = Field("skip", description="what to do about a file that is no photo")
-    workers: NonNegativeInt = Field(0, description="threads that make views; 0 makes them between steps")
+    workers: NonNegativeInt = Field(0, description="threads that share the making of views before each step; 0: none")
 
 
 class BirdsModelSection(Section):

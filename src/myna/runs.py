@@ -221,8 +221,17 @@ def describe_making(folder: Path) -> list[str]:
     return [
         f"- Made by: `{environment['command'].removesuffix(' --resume')}`",
         f"- Source: {environment['commit']}; torch {packages['torch']}, Python {environment['python']}",
-        f"- Took {summary['minutes']:.0f} minutes on one core; {summary['n_parameters']:,} parameters",
+        f"- Took {summary['minutes']:.0f} minutes on {_describe_machine(environment)}; "
+        f"{summary['n_parameters']:,} parameters",
     ]
+
+
+def _describe_machine(environment: dict[str, Any]) -> str:
+    """Return what a run computed on; of runs from before that was recorded, it was one core."""
+    device, threads = environment.get("device", "cpu"), environment.get("threads", 1)
+    if device != "cpu":
+        return f"one {device} device"
+    return "one core" if threads == 1 else f"{threads} cores"
 
 
 def is_finished(folder: Path) -> bool:

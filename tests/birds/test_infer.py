@@ -74,6 +74,8 @@ def test_a_folder_is_taken_by_name(run_folder, bird_folder, tmp_path):
         ("Crow-1.png\n\nCrow-0.png\n", "line 2: empty"),
         ("", "no photos"),
         ("Crow-1.png\nlist.csv\n", "no image that can be read"),
+        (f"Crow-1.png\n{'x' * 5000}\n", "line 2: xxx"),
+        (f'Crow-1.png\n"{"x" * 140_000}"\n', "line 2: not CSV: field larger than field limit"),
     ],
 )
 def test_a_mistake_is_one_line_and_the_old_output_stays(run_folder, photo_list, tmp_path, capsys, lines, expected):

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -34,6 +35,8 @@ def test_version_is_printed(monkeypatch, capsys):
         (["birds", "eval", "."], "no config.toml; expected the folder of a run or of a model"),
         (["birds", "data", "--data", "nowhere"], "nowhere: no such folder"),
         (["math", "dance"], "No such command 'dance'"),
+        (["math", "eval", "nowhere", "--search", "wide"], "'wide' is not one of 'plain', 'grammar', 'execution'"),
+        (["math", "eval", "nowhere", "--length-penalty", "inf"], "less than or equal to 100"),
         (["study", "run"], "Missing argument"),
         (["study", "grid"], "Missing argument"),
         (["study", "grid", "nowhere.toml"], "nowhere.toml: no such file"),
@@ -190,6 +193,8 @@ def test_a_bird_net_is_trained_evaluated_shipped_and_not_trained_twice(monkeypat
     assert call(monkeypatch, "birds", "train", config, "--set", "model.norm=ln") == 0
     assert call(monkeypatch, "birds", "train", config) == 2
     assert "this run exists" in capsys.readouterr().err
+    assert call(monkeypatch, "birds", "ship", "tiny", tmp_path) == 2
+    assert "holds something else than a model" in capsys.readouterr().err
     assert call(monkeypatch, "birds", "ship", "tiny", tmp_path / "ln") == 0
     assert call(monkeypatch, "birds", "eval", tmp_path / "ln", "--split", "val", "--json") == 0
     scores = json.loads(capsys.readouterr().out)
@@ -197,3 +202,25 @@ def test_a_bird_net_is_trained_evaluated_shipped_and_not_trained_twice(monkeypat
     assert scores["accuracy"] == json.loads((tmp_path / "ln" / "scores.json").read_text())["val"]["accuracy"]
     assert call(monkeypatch, "birds", "eval", tmp_path / "ln") == 0
     assert "Roller" in capsys.readouterr().out
+
+
+def test_settings_that_do_not_go_together_leave_no_run_behind(monkeypatch, capsys, tmp_path):
+    monkeypatch.delenv("MYNA_DATA", raising=False)
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "c.toml"
+    config.write_text(
+        'name = "tiny"\n[data]\nlimit = 20\n[training]\nepochs = 1\n[model]\ntype = "lstm_lstm"\nglove = "none"\n'
+        "learned_size = 8\nencoder_size = 8\ndecoder_size = 16\ntoken_size = 8\n"
+    )
+    assert call(monkeypatch, "math", "train", config, "--set", "model.input_feeding=true") == 2
+    assert "input_feeding" in capsys.readouterr().err
+    assert call(monkeypatch, "math", "train", config) == 0
+
+
+def test_facts_of_photos_are_printed_where_a_split_has_none(monkeypatch, capsys, bird_folder, tmp_path):
+    data = tmp_path / "data"
+    shutil.copytree(bird_folder, data)
+    shutil.rmtree(data / "birds" / "test")
+    (data / "birds" / "test").mkdir()
+    assert call(monkeypatch, "birds", "data", "--data", data) == 0
+    assert "median shorter side" in capsys.readouterr().out

@@ -30,7 +30,7 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(monkey
     monkeypatch.setitem(sys.modules, module, None)
     assert call(monkeypatch) == 2
     error = capsys.readouterr().err
-    assert error == f"myna: serve needs {module}; install it: pip install 'myna[web]'\n"
+    assert error == f"myna: serve needs {module}; in Myna's checkout: pip install '.[web]'\n"
 
 
 def test_a_model_that_is_nowhere_is_told_before_anything_is_served(monkeypatch, capsys):

@@ -14,6 +14,7 @@ from torch import nn
 
 from myna.engine import checkpoint
 from myna.engine.checkpoint import (
+    check_replaceable,
     load_matching_weights,
     load_state,
     load_weights,
@@ -106,6 +107,19 @@ def test_a_kill_anywhere_leaves_the_old_folder_or_the_new_one(
     replace_folder(folder, writer("newest"))
     assert (folder / "a").read_text() == "newest"
     assert names_in(tmp_path) == ["last"]
+
+
+def test_what_a_user_names_is_replaced_if_it_is_of_its_kind_alone(tmp_path: Path) -> None:
+    new, empty, older, other, file = (tmp_path / name for name in ("new", "empty", "older", "other", "file"))
+    for folder in (empty, older, other):
+        folder.mkdir()
+    for path in (older / "mark", other / "thesis", file):
+        path.touch()
+    for folder in (new, empty, older):
+        check_replaceable(folder, "mark", "a model")
+    for folder in (other, file):
+        with pytest.raises(UserError, match=f"{folder.name}: holds something else than a model"):
+            check_replaceable(folder, "mark", "a model")
 
 
 def test_killed_between_its_renames_the_old_folder_comes_back(tmp_path: Path) -> None:

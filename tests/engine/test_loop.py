@@ -458,6 +458,23 @@ def test_a_signal_ends_an_evaluation_at_once_and_a_resumed_run_repeats_it(
         assert first == second
 
 
+def test_a_signal_while_the_checkpoint_is_written_comes_before_the_evaluation(
+    tmp_path: Path, tiny_task: Any, handlers: list[int]
+) -> None:
+    task = tiny_task()
+    trainer = Trainer(task, section(), tmp_path)
+    save = trainer._save_checkpoint
+
+    def be_asked() -> None:
+        save()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer._save_checkpoint = be_asked  # type: ignore[method-assign]
+    with pytest.raises(Interrupted):
+        trainer.train()
+    assert task.n_evaluations == 0
+
+
 def test_a_second_signal_kills(tmp_path: Path, tiny_task: Any, handlers: list[int]) -> None:
     task = tiny_task()
     task.loss = interrupting(task, signal.SIGTERM, signal.SIGINT, at_step=4)

@@ -43,7 +43,7 @@ def test_a_difference_that_is_no_number_is_refused(tmp_path: Path) -> None:
 
 def test_without_the_packages_one_line_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(UserError, match=r"needs onnxruntime; run: pip install 'myna\[export\]'"):
+    with pytest.raises(UserError, match=r"needs onnxruntime; in Myna's checkout: pip install '.\[export\]'"):
         export_folder(tmp_path / "new", write)
 
 

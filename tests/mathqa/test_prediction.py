@@ -196,6 +196,19 @@ def test_dropout_rests_and_the_mode_is_given_back(training: bool) -> None:
     assert translator.training == translator.encoder.training == training
 
 
+def test_after_an_error_all_is_as_before() -> None:
+    translator, n_threads = make_translator().train(), torch.get_num_threads()
+    with torch.no_grad():
+        translator.decoder.output.bias.fill_(math.nan)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ValueError, match="NaN"):
+            predict(translator, READER, TEXTS, beam_size=2)
+        assert (translator.training, torch.get_num_threads()) == (True, 2)
+    finally:
+        torch.set_num_threads(n_threads)
+
+
 def test_unknown_words_and_empty_texts_are_read() -> None:
     predictions = predict(make_translator(), READER, ["", "???", "ÿ 𝟛 zebra"], beam_size=2)
     assert all(len(best) == 1 for best in predictions)

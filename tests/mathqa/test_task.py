@@ -305,6 +305,13 @@ def test_a_training_starts_from_what_fits_of_another(
     assert 0 < n_taken < len(fresh)
 
 
+def test_what_a_training_starts_from_must_be_finished(tmp_path: Path) -> None:
+    (tmp_path / "base" / "best").mkdir(parents=True)
+    (tmp_path / "base" / "best" / "config.toml").touch()
+    with pytest.raises(UserError, match="base: not finished"):
+        MathTask(make_config(start_from=str(tmp_path / "base")), make_problems(), make_problems())
+
+
 def test_what_a_training_starts_from_must_be_there(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nowhere"):
         MathTask(make_config(start_from="nowhere"), make_problems(), make_problems())

@@ -23,7 +23,7 @@ from myna import runs
 from myna.birds.splits import load_splits
 from myna.birds.task import BirdTask
 from myna.config import BirdsConfig, MathConfig, check
-from myna.engine.checkpoint import load_state
+from myna.engine.checkpoint import load_state, load_weights
 from myna.engine.loop import Interrupted, Trainer
 from myna.mathqa.splits import generate_splits
 from myna.mathqa.task import MathTask
@@ -40,6 +40,8 @@ BIRDS: dict[str, dict[str, Any]] = {
     "bn": {"norm": "bn", "sync_norm": True},
     "bin": {"norm": "bin", "sync_norm": True},
 }
+APART = "bn-apart"
+"""Batch norm over each process's own photos: no other training comes to the same."""
 MATH: dict[str, dict[str, Any]] = {
     "lstm_lstm": {},
     "lstm_lstm_attn": {},
@@ -51,9 +53,9 @@ MATH: dict[str, dict[str, Any]] = {
 
 def build(name: str, data: Path, bert: Path) -> BirdTask | MathTask:
     """Return a small task of one of the models."""
-    if name in BIRDS:
+    if name in (*BIRDS, APART):
         # 21 photos: shares of two and of three, and a last batch of one, which is left out.
-        settings = {"data": {"size": 16}, "model": {"n": 1, **BIRDS[name]}, "training": TRAINING}
+        settings = {"data": {"size": 16}, "model": {"n": 1, **BIRDS.get(name, {"norm": "bn"})}, "training": TRAINING}
         return BirdTask(check(BirdsConfig, settings, name), load_splits(data))
     own = MATH[name]
     if "bert" in own:
@@ -123,6 +125,13 @@ def test_two_processes_come_to_what_one_comes_to(tmp_path: Path, bird_folder: Pa
         weights, others = (load_file(folder / name / "best" / "model.safetensors") for folder in (one, two))
         for key, tensor in weights.items():
             torch.testing.assert_close(others[key], tensor, rtol=1e-5, atol=2e-6, msg=f"{name}: {key}")
+    # What was measured is what was written, though each process has running statistics of its own.
+    task = build(APART, bird_folder, tiny_bert)
+    load_weights(task.model, two / APART / "best" / "model.safetensors")
+    task.model.eval()
+    measured = task.evaluate(torch.device("cpu"))
+    (written,) = (line for line in runs.read_metrics(two / APART) if line["split"] == "val")
+    assert {key: written[key] for key in measured} == pytest.approx(measured, abs=1e-6)
     # Stopped by a signal to one of the two and gone on with, to the last bit as if never stopped.
     whole, parts = (load_file(two / name / "best" / "model.safetensors") for name in ("whole", "parts"))
     assert all(torch.equal(parts[key], tensor) for key, tensor in whole.items())
@@ -133,7 +142,7 @@ def test_two_processes_come_to_what_one_comes_to(tmp_path: Path, bird_folder: Pa
 if __name__ == "__main__":
     torch.set_num_threads(1)
     target, birds, bert_folder = map(Path, sys.argv[1:])
-    for each in (*BIRDS, *MATH):
+    for each in (*BIRDS, APART, *MATH):
         train(each, target, birds, bert_folder)
     assert not train_drawing(target / "whole")
     assert train_drawing(target / "parts", stop_at=10)

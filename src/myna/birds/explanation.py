@@ -28,7 +28,7 @@ from myna.birds.photos import read_photo
 from myna.birds.splits import BirdSplits
 from myna.birds.task import BirdModel, open_labelled
 from myna.birds.views import EvalView
-from myna.engine.checkpoint import replace_folder
+from myna.engine.checkpoint import check_replaceable, replace_folder
 from myna.engine.devices import find_device
 from myna.engine.tracking import progress
 from myna.errors import UserError
@@ -256,8 +256,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: that is what it is.
     """
-    if folder.exists() and not (folder.is_dir() and ((folder / INDEX).exists() or not any(folder.iterdir()))):
-        raise UserError(f"{folder}: holds something else than an explanation; expected a new folder, or an older one")
+    check_replaceable(folder, INDEX, "an explanation")
 
 
 def _write_class(target: Path, answers: Answers, match: AskedClass, per_class: int, model_name: str) -> dict[str, Any]:

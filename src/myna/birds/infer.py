@@ -14,7 +14,7 @@ from myna.birds.prediction import predict
 from myna.birds.splits import list_photos
 from myna.birds.task import BirdModel
 from myna.errors import UserError
-from myna.files import read_text, write_text
+from myna.files import is_there, read_text, write_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -64,18 +64,26 @@ def _read_list(path: Path) -> list[Path]:
     """Return the photos that a CSV names in its first column; a first line that names no image is its header.
 
     Raises:
-        UserError: a line is empty, or names a file that is not there.
+        UserError: it is no CSV, or a line is empty, or names a file that is not there.
     """
     known = Image.registered_extensions()
     photos = []
-    for number, row in enumerate(csv.reader(read_text(path).splitlines()), start=1):
-        name = row[0].strip() if row else ""
+    for number, name in enumerate(_read_first_column(path), start=1):
         photo = path.parent / name
-        if number == 1 and photo.suffix.lower() not in known and not photo.is_file():
+        is_photo = is_there(photo) and photo.is_file()
+        if number == 1 and photo.suffix.lower() not in known and not is_photo:
             continue
         if not name:
             raise UserError(f"{path}: line {number}: empty; expected the path of a photo")
-        if not photo.is_file():
-            raise UserError(f"{path}: line {number}: {name}: no such file beside the CSV")
+        if not is_photo:
+            raise UserError(f"{path}: line {number}: {name[:200]}: no such file beside the CSV")
         photos.append(photo)
     return photos
+
+
+def _read_first_column(path: Path) -> list[str]:
+    reader = csv.reader(read_text(path).splitlines())
+    try:
+        return [row[0].strip() if row else "" for row in reader]
+    except csv.Error as error:
+        raise UserError(f"{path}: line {reader.line_num}: not CSV: {error}") from None

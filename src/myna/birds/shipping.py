@@ -11,7 +11,7 @@ from myna.birds.calibration import calibrate
 from myna.birds.splits import SPLITS, BirdSplits
 from myna.birds.task import BirdModel
 from myna.config import save
-from myna.engine.checkpoint import WEIGHTS, replace_folder, save_weights
+from myna.engine.checkpoint import WEIGHTS, check_replaceable, replace_folder, save_weights
 from myna.files import write_json, write_text
 
 CARD = "README.md"
@@ -26,8 +26,9 @@ def ship(run: Path, destination: Path, splits: BirdSplits) -> None:
         splits: the data on which the card's figures are measured.
 
     Raises:
-        UserError: the run is not finished.
+        UserError: the destination holds something else than a model; the run is not finished.
     """
+    check_replaceable(destination, WEIGHTS, "a model")
     making = runs.describe_making(run)
     model = BirdModel.load(run)
 

@@ -236,11 +236,12 @@ class BirdTask:
         return self._train_view(self.photos[example % len(self.photos)], rng)
 
     def _logits(self, photos: Sequence[Pixels] | PhotoCache, device: torch.device) -> Tensor:
-        def compute(part: Sequence[int]) -> list[Tensor]:
+        def compute(part: Sequence[int]) -> list[list[float]]:
+            # Rows of one tensor would each be sent with all of it.
             chosen = [photos[index] for index in part]
-            return list(compute_logits(self.net, self.labels, self._eval_view, chosen, device))
+            return compute_logits(self.net, self.labels, self._eval_view, chosen, device).tolist()
 
-        return torch.stack(share_out(range(len(photos)), compute))  # (N, n_classes)
+        return torch.tensor(share_out(range(len(photos)), compute))  # (N, n_classes)
 
 
 def measure_colours(photos: PhotoCache) -> tuple[tuple[float, ...], tuple[float, ...]]:

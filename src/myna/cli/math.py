@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -66,9 +66,9 @@ def evaluate(
     model: Model,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     beam: Annotated[int, typer.Option(help="Beam size; 1 is greedy.", min=1)] = 10,
-    search: Annotated[str, typer.Option(help="What may follow: plain, grammar or execution.")] = "plain",
+    search: Annotated[Literal["plain", "grammar", "execution"], typer.Option(help="What may follow.")] = "plain",
     length_penalty: Annotated[
-        float | None, typer.Option(min=0, help="Exponent of the length; else the model's.")
+        float | None, typer.Option(min=0, max=100, help="Exponent of the length; else the model's.")
     ] = None,
     data: Data = None,
     as_json: Json = False,

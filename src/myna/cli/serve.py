@@ -44,7 +44,7 @@ def serve(
         import python_multipart  # noqa: F401
         import uvicorn
     except ImportError as error:
-        raise UserError(f"serve needs {error.name}; install it: pip install 'myna[web]'") from None
+        raise UserError(f"serve needs {error.name}; in Myna's checkout: pip install '.[web]'") from None
     from myna import runs
     from myna.web.app import LOCAL_HOSTS, create_app
     from myna.web.site import find_examples

@@ -113,9 +113,9 @@ def print_photo_facts(facts: Mapping[str, Any]) -> None:
         table.add_column(heading, justify="right" if heading else "left")
     table.add_row("photos", *(f"{split['photos']:,}" for split in splits.values()))
     table.add_row("unreadable", *(str(split["unreadable"]) for split in splits.values()))
-    table.add_row("different sizes", *(str(split["sizes"]["distinct"]) for split in splits.values()))
-    sides = (split["sizes"]["median_shorter_side"] for split in splits.values())
-    table.add_row("median shorter side", *(f"{side:.0f}" for side in sides))
+    sizes = [split["sizes"] for split in splits.values()]
+    table.add_row("different sizes", *(str(each["distinct"]) if each else "-" for each in sizes))
+    table.add_row("median shorter side", *(f"{each['median_shorter_side']:.0f}" if each else "-" for each in sizes))
     for name in facts["classes"]:
         table.add_row(name, *(str(split["class_counts"].get(name, 0)) for split in splits.values()))
     console.print(table)
@@ -125,8 +125,11 @@ def print_photo_facts(facts: Mapping[str, Any]) -> None:
             console.print(f"copies {place} {name}: {pairs['exact']} exact, {pairs['near']} near", highlight=False)
     for pair in copies["pairs_between"]:
         console.print(f"  {' = '.join(pair['photos'])}", markup=False, highlight=False)
-    accuracy, chance = (f"{100 * share:.1f} %" for share in (bias["accuracy"]["all"], bias["chance"]))
-    console.print(f"class told from file traces alone (size, compression): {accuracy} of val right, {chance} by chance")
+    if bias:
+        accuracy, chance = (f"{100 * share:.1f} %" for share in (bias["accuracy"]["all"], bias["chance"]))
+        console.print(
+            f"class told from file traces alone (size, compression): {accuracy} of val right, {chance} by chance"
+        )
     for photo in facts["unreadable"]:
         console.print(f"unreadable: {photo['photo']}: {photo['reason']}", markup=False, highlight=False)
 

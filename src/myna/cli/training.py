@@ -27,6 +27,8 @@ def train_run(settings: C, source: str, build_task: Callable[[C], StudyTask], *,
         build_task: makes the task once the folder is there.
         resume: go on with the run where it was stopped.
     """
+    import torch
+
     from myna import runs
     from myna.config import save
     from myna.engine.loop import Trainer
@@ -35,15 +37,18 @@ def train_run(settings: C, source: str, build_task: Callable[[C], StudyTask], *,
     folder = runs.create(settings.name, resume=resume)
     with runs.claimed(folder):
         runs.check_same_config(folder, settings)
-        if runs.is_first_process():
-            save(settings, folder / runs.CONFIG)
         task = build_task(settings)
         fingerprint = task.fingerprint()
         runs.check_same_data(folder, fingerprint)
+        trainer = Trainer(task, settings.training, folder, resume=resume)
+        # Only now, so that settings which do not go together leave no run behind that blocks the name.
         if runs.is_first_process():
-            runs.write_environment(folder, data=source, **{runs.FINGERPRINT: fingerprint})
-        at = Trainer(task, settings.training, folder, resume=resume).train()
+            save(settings, folder / runs.CONFIG)
+            where = {"device": trainer.accelerator.device.type, "threads": torch.get_num_threads()}
+            runs.write_environment(folder, data=source, **where, **{runs.FINGERPRINT: fingerprint})
+        at = trainer.train()
         n_parameters = sum(parameter.numel() for parameter in task.model.parameters())
         if runs.is_first_process():
             runs.write_summary(folder, n_parameters=n_parameters, minutes=at.seconds / 60, best_score=at.best_score)
+    trainer.accelerator.end_training()
     console.print(f"{folder}: best {task.score_name} {at.best_score:.4f}, {at.seconds / 60:.1f} minutes", markup=False)

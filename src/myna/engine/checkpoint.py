@@ -68,6 +68,21 @@ def recover_folder(folder: Path) -> None:
     shutil.rmtree(new, ignore_errors=True)
 
 
+def check_replaceable(folder: Path, mark: str, what: str) -> None:
+    """Refuse to replace a folder that a user named, if something else is in it.
+
+    Args:
+        folder: to be replaced; new, empty, or an older one of its kind.
+        mark: the file that every one of its kind has.
+        what: it should hold, such as "a model".
+
+    Raises:
+        UserError: it holds something else.
+    """
+    if folder.exists() and not (folder.is_dir() and ((folder / mark).exists() or not any(folder.iterdir()))):
+        raise UserError(f"{folder}: holds something else than {what}; name a new folder, or an older one of its kind")
+
+
 def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) -> None:
     """Write weights as safetensors with their checksum, floating-point ones in half precision if asked.
 
@@ -222,4 +237,5 @@ def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 def _beside(folder: Path) -> tuple[Path, Path]:
     """Return where the new folder is written and where the old one waits while they change places."""
+    folder = folder.absolute()  # "." has no name
     return folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")

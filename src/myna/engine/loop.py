@@ -1,7 +1,7 @@
 """The training loop. It knows a task's model, batches, loss and metrics, and nothing else of either study.
 
 Read `train` from top to bottom: epochs, steps, checkpoint, evaluation, best, early stopping. A run that
-was killed anywhere goes on from its last checkpoint and ends with the same bits as one that was not.
+was killed anywhere goes on from its last checkpoint and ends, on a CPU, with the same bits as one that was not.
 """
 
 from __future__ import annotations
@@ -175,6 +175,9 @@ class Trainer:
                 if at.evaluated < at.epoch:
                     # Of several processes, one that left would keep the others waiting.
                     stop_asked.at_once = self.accelerator.num_processes == 1
+                    # One may have come while the checkpoint was written.
+                    if any(self._any_process(stop_asked())):
+                        raise Interrupted
                     self._evaluate()
                     stop_asked.at_once = False
                     self._save_checkpoint()
@@ -270,6 +273,10 @@ class Trainer:
         at = self.position
         with self.average.in_place() if self.average else nullcontext():
             self.task.model.eval()
+            if self.accelerator.num_processes > 1:
+                # Running statistics are of each process's own photos, and those of the main one are written.
+                for buffer in self.task.model.buffers():
+                    torch.distributed.broadcast(buffer, 0)
             # What the main process found counts, so that all of them decide alike.
             (scores,) = broadcast_object_list([self.task.evaluate(self.accelerator.device)])
             score = scores[self.task.score_name]

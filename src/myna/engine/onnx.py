@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import myna
-from myna.engine.checkpoint import replace_folder
+from myna.engine.checkpoint import check_replaceable, replace_folder
 from myna.errors import UserError
 from myna.files import write_json
 
@@ -32,16 +32,15 @@ def export_folder(folder: Path, write: Callable[[Path], float]) -> float:
         that difference.
 
     Raises:
-        UserError: onnx or onnxruntime is not installed; or the folder holds something else; or the difference is more
-            than `TOLERANCE`.
+        UserError: onnx or onnxruntime is not installed; or the folder holds something else, or cannot be written; or
+            the difference is more than `TOLERANCE`.
     """
     for package in ("onnx", "onnxruntime"):
         try:
             __import__(package)
         except ImportError:
-            raise UserError(f"export: needs {package}; run: pip install 'myna[export]'") from None
-    if folder.exists() and not (folder / ABOUT).exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"{folder}: holds something else than an export; name another folder with --output")
+            raise UserError(f"export: needs {package}; in Myna's checkout: pip install '.[export]'") from None
+    check_replaceable(folder, ABOUT, "an export")
     differences = []
 
     def write_and_check(new: Path) -> None:
@@ -51,10 +50,7 @@ def export_folder(folder: Path, write: Callable[[Path], float]) -> float:
                 f"{folder}: not written: onnxruntime and torch differ by {differences[0]:.1e}, expected {TOLERANCE:.0e}"
             )
 
-    try:
-        replace_folder(folder, write_and_check)
-    except OSError as error:
-        raise UserError(f"{folder}: cannot be written: {error.strerror or error}") from None
+    replace_folder(folder, write_and_check)
     return differences[0]
 
 

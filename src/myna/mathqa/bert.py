@@ -51,7 +51,7 @@ def load_bert(source: str) -> Pretrained:
         from transformers import AutoModel, AutoTokenizer
         from transformers.utils import logging
     except ImportError:
-        raise UserError("model.bert: needs transformers; run: pip install 'myna[bert]'") from None
+        raise UserError("model.bert: needs transformers; in Myna's checkout: pip install '.[bert]'") from None
     folder = find_package() if source == "package" else source
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     logging.disable_progress_bar()  # type: ignore[no-untyped-call]

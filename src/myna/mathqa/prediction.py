@@ -95,13 +95,15 @@ def predict(
     # A step's matrices are too small to share: where another process wants the cores, threads wait for each other, and
     # two took 24 times as long as one.
     torch.set_num_threads(1)
-    for start in range(0, len(distinct), BATCH_SIZE):
-        batch = distinct[start : start + BATCH_SIZE]
-        found = _search(translator, reader.vocabularies, batch, beam_size, search, n_best, length_penalty)
-        answers.update(zip(batch, found, strict=True))
-        tick(sum(counts[query] for query in batch))
-    translator.train(was_training)
-    torch.set_num_threads(n_threads)
+    try:
+        for start in range(0, len(distinct), BATCH_SIZE):
+            batch = distinct[start : start + BATCH_SIZE]
+            found = _search(translator, reader.vocabularies, batch, beam_size, search, n_best, length_penalty)
+            answers.update(zip(batch, found, strict=True))
+            tick(sum(counts[query] for query in batch))
+    finally:
+        translator.train(was_training)
+        torch.set_num_threads(n_threads)
     return [answers[query] for query in queries]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from myna import runs
 from myna.config import MathConfig, TeacherForcingSection, save
-from myna.engine.checkpoint import WEIGHTS, replace_folder, save_weights
+from myna.engine.checkpoint import WEIGHTS, check_replaceable, replace_folder, save_weights
 from myna.files import write_json, write_text
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import NeighbourIndex
@@ -30,8 +30,10 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
         data: the folder that was asked for as theirs.
 
     Raises:
-        UserError: the run is not finished, or its model cannot be calibrated.
+        UserError: the destination holds something else than a model; or the run is not finished, or its model cannot
+            be calibrated.
     """
+    check_replaceable(destination, WEIGHTS, "a model")
     making = runs.describe_making(run)
     model = MathModel.load(run, data)
 

@@ -32,7 +32,7 @@ from myna.mathqa.retrieval import RetrievalEncoder
 from myna.mathqa.states import StateStore
 from myna.mathqa.translator import Translator, sequence_loss
 from myna.mathqa.vocabulary import PAD, UNKNOWN, Vocabularies
-from myna.runs import CONFIG, find_model, runs_folder
+from myna.runs import CONFIG, find_model, is_finished, runs_folder
 from myna.runs import find as find_run
 
 VOCABULARIES = "vocab.json"
@@ -247,7 +247,7 @@ class MathTask:
         self.translator = build_translator(self.config.model, self.vocabularies, resources)
         self.model: nn.Module = self.translator
         if config.start_from:
-            load_matching_weights(self.translator, find_model(find_run(config.start_from)) / WEIGHTS)
+            load_matching_weights(self.translator, _find_start(config.start_from) / WEIGHTS)
         self.reader = build_reader(self.config.model, self.vocabularies, resources)
         self._exact: dict[Source, Source] = {}
         examples = encode(training, self.vocabularies, self._learn_neighbours(training) or self.reader)
@@ -357,6 +357,19 @@ class MathTask:
             replace(example, source=self._exact.get(example.source, example.source)) if show else example
             for example, show in zip(examples, shown.tolist(), strict=True)
         ]
+
+
+def _find_start(name: str) -> Path:
+    """Return the folder of the model that a run begins with.
+
+    Raises:
+        UserError: there is none, or its run goes on: what it begins with would depend on when.
+    """
+    folder = find_run(name)
+    model = find_model(folder)
+    if model != folder and not is_finished(folder):
+        raise UserError(f"start_from: {folder}: not finished; go on with it first (--resume)")
+    return model
 
 
 def forcing_ratio(section: TeacherForcingSection, progress: float) -> float:
