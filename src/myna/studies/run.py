@@ -68,17 +68,19 @@ def run_study(
         only_finished: train nothing, and leave out the runs that are not finished.
 
     Raises:
-        UserError: the plan has a mistake, or a training failed; its log is named.
+        UserError: the plan has a mistake, a finished run was made with other data, or a training failed; its log is
+            named.
     """
     started = time.monotonic()
     study, planned = expand(path, overrides)
     measures = MEASURES[study.study](study, data)
     console.print(f"{study.title}: {len(planned)} runs on {measures.source}", markup=False)
+    finished = find_finished(planned, measures.source)
     if not only_finished:
-        waiting = [run for run in planned if not runs.is_finished(runs.runs_folder() / run.name)]
+        waiting = [run for run in planned if run not in finished]
         # The first seed of all comes before the second of any, so that a study cut short can be compared.
         train_all(sorted(waiting, key=lambda run: run.seed), data, workers)
-    finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
+        finished = find_finished(planned, measures.source)
     if not finished:
         raise UserError(f"{path}: none of its {len(planned)} runs is finished")
     take_turns([runs.runs_folder() / run.name for run in finished], lambda folder: folder / LOCK, measures.measure)
@@ -101,6 +103,29 @@ def run_study(
     results["minutes"] = (time.monotonic() - started) / 60
     write_json(folder / "results.json", results)
     return folder
+
+
+def find_finished(planned: Sequence[PlannedRun], source: str) -> list[PlannedRun]:
+    """Return the runs that are finished.
+
+    Args:
+        planned: of a study.
+        source: of the data that they are to be measured on.
+
+    Raises:
+        UserError: one was made with other data, which it would be measured on as if it were its own.
+    """
+    finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
+    for folder in (runs.runs_folder() / run.name for run in finished):
+        path = folder / runs.ENVIRONMENT
+        environment = read_json(path) if path.exists() else {}
+        # What does not say so is believed.
+        data = environment.get("data", source) if isinstance(environment, dict) else source
+        if data != source:
+            raise UserError(
+                f"{folder}: made with {data}, not {source}; move it away, or set MYNA_RUNS to another folder"
+            )
+    return finished
 
 
 def train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> None:
