@@ -6,6 +6,7 @@ Processes that run the same study in the same runs folder, on one machine or sev
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from myna.errors import UserError
 from myna.files import read_json, take_turns, write_json
 from myna.studies.birds import BirdMeasures
 from myna.studies.math import MathMeasures
-from myna.studies.plan import CONFIGS, PlannedRun, StudyConfig, expand
+from myna.studies.plan import CONFIGS, PlannedRun, StudyConfig, expand, to_arguments
 
 LOG = "train.log"
 """In a run folder, what its training printed."""
@@ -91,7 +92,7 @@ def run_study(
         "title": study.title,
         "source": measures.source,
         "is_generated": measures.is_generated,
-        "command": f"myna study run {path}",
+        "command": shlex.join(["myna", "study", "run", str(path), *to_arguments(overrides)]),
         "environment": runs.describe_environment(),
         "facts": measures.describe_data(),
         "runs": measured,
@@ -224,9 +225,18 @@ def start_training(run: PlannedRun, data: Path | None, environment: dict[str, st
     """Start one training; what it prints goes to train.log in its folder."""
     folder = runs.runs_folder() / run.name
     folder.mkdir(parents=True, exist_ok=True)
-    settings = [argument for override in run.overrides for argument in ("--set", override)]
     where = ["--data", str(data)] if data else []
-    command = [sys.executable, "-m", "myna", run.study, "train", str(run.config), *settings, *where, "--resume"]
+    command = [
+        sys.executable,
+        "-m",
+        "myna",
+        run.study,
+        "train",
+        str(run.config),
+        *to_arguments(run.overrides),
+        *where,
+        "--resume",
+    ]
     with (folder / LOG).open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 

@@ -25,7 +25,7 @@ from myna.studies.collection import GRID
 from myna.studies.effects import measure_effects, score_margin
 from myna.studies.examples import load_examples
 from myna.studies.grid import SHARES, Search, Settings, read_search
-from myna.studies.plan import PlannedRun
+from myna.studies.plan import PlannedRun, to_arguments
 from myna.studies.record import ERROR, PROCESS, SESSION, alone, announced, counted, ended, is_alive, open_record
 from myna.studies.run import last_words, share_cores, start_training, stop_trainings
 
@@ -72,9 +72,7 @@ def run_search(
         "title": search.grid.title,
         "source": examples.source,
         "is_generated": examples.is_generated,
-        "command": shlex.join(
-            ["myna", "study", "grid", str(path), *(w for each in overrides for w in ("--set", each))]
-        ),
+        "command": shlex.join(["myna", "study", "grid", str(path), *to_arguments(overrides)]),
         "environment": runs.describe_environment(),
         "metric": search.metric,
         "is_minimised": search.is_minimised,
