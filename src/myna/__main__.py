@@ -16,7 +16,10 @@ KEEP_LARGE_BLOCKS = {
 
 
 def main() -> None:
-    """Run the command line and exit: 0 if all went well, 1 on a bug, 2 on the user's mistake, 130 if stopped."""
+    """Run the command line and exit.
+
+    The status is 0 if all went well, 1 on a bug, 2 on the user's mistake, 3 if a training diverged, 130 if stopped.
+    """
     if {"train", "run"}.intersection(sys.argv[1:3]) and "--help" not in sys.argv:
         _restart_keeping_large_blocks()
     try:

@@ -1,8 +1,10 @@
-"""The one exception that means: the user can mend this."""
+"""The one exception that means: the user can mend this; and the kind of it that tells of a run's settings."""
+
+from typing import ClassVar
 
 
 class UserError(ValueError):
-    """A mistake in what the user gave: the command line prints its one line and exits with status 2.
+    """A mistake in what the user gave: the command line prints its one line and exits with `status`.
 
     The message names the file, the place in it, the value found and what was expected.
 
@@ -11,5 +13,16 @@ class UserError(ValueError):
             file could break the line or command the terminal.
     """
 
+    status: ClassVar[int] = 2
+
     def __init__(self, message: str) -> None:
         super().__init__("".join(c if c.isprintable() else repr(c)[1:-1] for c in message))
+
+
+class DivergedError(UserError):
+    """A training whose loss or gradient became no number.
+
+    Its status tells a search that the settings are at fault, and not the machine, the data or another process.
+    """
+
+    status = 3

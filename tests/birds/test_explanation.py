@@ -18,6 +18,7 @@ from myna.birds.explanation import (
     choose_cases,
     choose_classes,
     find_models,
+    read_score,
     save_explanation,
 )
 from myna.birds.gradcam import compute_maps
@@ -180,6 +181,30 @@ def write_run(folder, config, model, score):
         BirdTask.save(type("Saver", (), {"config": config, "labels": model.labels})(), path)
     save_weights(best / "model.safetensors", model.net.state_dict())
     write_json(folder / "summary.json", {"best_score": score})
+
+
+@pytest.mark.parametrize(
+    ("results", "reason"),
+    [
+        ([], "no results of a study; expected one of birds"),
+        ({"study": "birds"}, "no results of a study; expected one of birds"),
+        ({"study": "birds", "runs": [{"name": "a"}]}, "runs: item 0: expected an object with a name and a label"),
+        ({"runs": []}, "a study of None with 0 runs; expected one of birds"),
+    ],
+)
+def test_a_file_that_holds_no_results_is_named(tmp_path, results, reason):
+    path = tmp_path / "runs" / "studies" / "norms" / "results.json"
+    write_json(path, results)
+    with pytest.raises(UserError) as caught:
+        find_models("norms")
+    assert str(caught.value) == f"{path}: {reason}"
+
+
+@pytest.mark.parametrize("summary", [[], {}, {"best_score": "0.5"}])
+def test_a_summary_without_a_score_is_named(tmp_path, summary):
+    write_json(tmp_path / "summary.json", summary)
+    with pytest.raises(UserError, match=r"summary\.json: best_score: .*; expected a number"):
+        read_score(tmp_path)
 
 
 def test_of_a_study_the_best_run_of_each_label_is_found_the_best_of_all_first(tmp_path, model):

@@ -8,7 +8,7 @@ import pytest
 
 from myna import __version__
 from myna.cli.app import run
-from myna.errors import UserError
+from myna.errors import DivergedError, UserError
 
 CONFIGS_FOLDER = Path(__file__).parents[2] / "configs"
 
@@ -103,6 +103,16 @@ def test_user_errors_are_value_errors():
 def test_a_user_error_is_one_line_of_print_whatever_it_tells_of():
     """A file's name or a problem's text could else break the line, command the terminal, or not be written at all."""
     assert str(UserError("größe: a\nb \x1b[2J \ud800 \u2028 C:\\x")) == r"größe: a\nb \x1b[2J \ud800 \u2028 C:\x"
+
+
+@pytest.mark.parametrize(("error", "status"), [(UserError("a"), 2), (DivergedError("a"), 3)])
+def test_the_status_tells_what_diverged_from_other_mistakes(monkeypatch, capsys, error, status):
+    def fail(**_):
+        raise error
+
+    monkeypatch.setattr("myna.cli.app.app", fail)
+    assert call(monkeypatch, "math", "train") == status
+    assert capsys.readouterr().err == "myna: a\n"
 
 
 def test_train_eval_and_score_on_the_generated_sample(monkeypatch, capsys, tmp_path):

@@ -19,7 +19,7 @@ from myna.config import TrainingSection, check
 from myna.engine import loop
 from myna.engine.checkpoint import load_state
 from myna.engine.loop import Interrupted, Trainer, stop_on_signals
-from myna.errors import UserError
+from myna.errors import DivergedError, UserError
 
 
 def section(**settings: Any) -> TrainingSection:
@@ -294,7 +294,7 @@ def test_what_is_no_number_is_one_line_and_leaves_the_checkpoint(
         return value, weight
 
     task.loss = loss
-    with pytest.raises(UserError) as caught:
+    with pytest.raises(DivergedError) as caught:
         Trainer(task, section(optimizer={"clip_norm": clip_norm}), tmp_path).train()
     assert f"{tmp_path}: the {what} became nan at step 5; " in str(caught.value)
     assert "training.optimizer.learning_rate" in str(caught.value)

@@ -8,7 +8,7 @@ import torch
 from myna.config import MathConfig, check
 from myna.errors import UserError
 from myna.mathqa.attention_maps import ORDERS, delete_words, explain, map_attention
-from myna.mathqa.problems import mask
+from myna.mathqa.problems import Problem, mask
 from myna.mathqa.splits import generate_splits
 from myna.mathqa.task import MathModel, MathTask
 from myna.mathqa.vocabulary import UNKNOWN
@@ -100,6 +100,13 @@ def test_an_explanation_is_json_with_maps_and_the_deletion_test():
         assert len(one["weights"]) == len(one["tokens"])
         assert all(len(row) == len(one["words"]) for row in one["weights"])
         assert one["right"] in (True, False)
+
+
+def test_problems_to_explain_need_answers(monkeypatch):
+    model, (problem, *_) = build()
+    monkeypatch.setattr("myna.mathqa.attention_maps.predict", lambda *_, **__: pytest.fail("solved"))
+    with pytest.raises(UserError, match="no answer to score against"):
+        explain(model, [Problem(problem.text, problem.formula)])
 
 
 def test_a_model_that_sees_neighbours_has_columns_for_their_programs():

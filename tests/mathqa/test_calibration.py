@@ -47,6 +47,16 @@ def test_certainties_are_as_high_as_the_share_that_is_right(model: MathModel, sp
     assert certainty.checks["far"].n <= novel.n
 
 
+@pytest.mark.parametrize("split", ["dev", "test"])
+def test_problems_without_an_answer_are_refused_before_any_is_solved(
+    model: MathModel, splits: Splits, monkeypatch: pytest.MonkeyPatch, split: str
+) -> None:
+    monkeypatch.setattr("myna.mathqa.calibration.answer", lambda *_, **__: pytest.fail("solved"))
+    unknown = Problem("what is 2 percent of 3 ?", "add(n0,n1)|", place=f"{split}.json: item 7")
+    with pytest.raises(UserError, match=rf"^{split}\.json: item 7: no answer to score against"):
+        calibrate(model, replace(splits, **{split: [unknown]}), "test")
+
+
 def test_where_dev_holds_nothing_novel_it_says_so(model: MathModel, splits: Splits) -> None:
     with pytest.raises(UserError, match="no dev problem that training does not hold"):
         calibrate(model, replace(splits, dev=splits.train[:5]), "test")

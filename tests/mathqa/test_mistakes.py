@@ -2,6 +2,7 @@
 
 import pytest
 
+from myna.errors import UserError
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.language.score import judge
 from myna.mathqa.mistakes import KINDS, count_mistakes, find_kind
@@ -30,6 +31,12 @@ REFERENCE = "subtract(n0,n1)|multiply(#0,const_2)|"  # 14
 )
 def test_each_kind(predicted, kind):
     assert find_kind(REFERENCE, predicted, judge(TEXT, 14.0, REFERENCE, predicted)) == kind
+
+
+@pytest.mark.parametrize("problem", [Problem("1", None, 1.0), Problem("1", "sqrt", 1.0), Problem("1", "sqrt(n0)|")])
+def test_references_and_answers_are_needed(problem):
+    with pytest.raises(UserError, match=r"linear_formula|no answer"):
+        count_mistakes([problem], ["sqrt(n0)|"], NeighbourIndex([Problem("1", "sqrt(n0)|", 1.0)]))
 
 
 def test_counts_add_up_and_groups_hold_every_problem():

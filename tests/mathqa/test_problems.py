@@ -18,7 +18,16 @@ from myna.errors import UserError
 from myna.mathqa.batches import Example, batches_by_length, collate, encode, fold, padding_ratio
 from myna.mathqa.language.numbers import find_numbers
 from myna.mathqa.language.program import join_tokens
-from myna.mathqa.problems import Problem, as_items, mask, mask_with_numbers, program_tokens, read_problems, split_path
+from myna.mathqa.problems import (
+    Problem,
+    as_items,
+    check_scorable,
+    mask,
+    mask_with_numbers,
+    program_tokens,
+    read_problems,
+    split_path,
+)
 from myna.mathqa.readers import WordReader
 from myna.mathqa.vocabulary import END, PAD, SPECIAL_TOKENS, START, UNKNOWN, Vocabularies, Vocabulary
 
@@ -169,7 +178,7 @@ def test_program_tokens() -> None:
 @pytest.mark.parametrize(
     ("problem", "reason"),
     [
-        (Problem("two\nlines " * 20), "no linear_formula to learn from in problem: two lines"),
+        (Problem("two\nlines " * 20), "no linear_formula to learn from or score against in problem: two lines"),
         (Problem("a", "add"), "linear_formula 'add': step 0: 'add' has no '('"),
         (Problem("a", "|"), "linear_formula '|': step 0: no step"),
     ],
@@ -178,6 +187,33 @@ def test_program_tokens_needs_a_program(problem: Problem, reason: str) -> None:
     with pytest.raises(UserError, match=f"^{re.escape(reason)}") as caught:
         program_tokens(problem)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("item", "reason"),
+    [
+        ({"answer": 5}, "no linear_formula to learn from or score against in problem: 2 + 3 ?"),
+        ({"linear_formula": "add(n0,n1)|"}, "no answer to score against in problem: 2 + 3 ?"),
+        ({"linear_formula": "add(n0,n1)|", "answer": math.nan}, "answer: expected a finite number, not nan"),
+        ({"linear_formula": "add", "answer": 5}, "linear_formula 'add': step 0: 'add' has no '('"),
+    ],
+)
+def test_what_cannot_be_scored_against_is_named_by_file_and_item(tmp_path: Path, item: object, reason: str) -> None:
+    good = {"Problem": "2 + 3 ?", "linear_formula": "add(n0,n1)|", "answer": 5}
+    path = write(tmp_path / "dev.json", [good, {"Problem": "2 + 3 ?", **item}])  # type: ignore[dict-item]
+    problems = read_problems(path)
+    check_scorable(problems[:1])
+    with pytest.raises(UserError) as caught:
+        check_scorable(problems)
+    assert str(caught.value) == f"{path}: item 1: {reason}"
+
+
+def test_where_a_problem_was_read_is_no_part_of_it(tmp_path: Path) -> None:
+    (problem,) = read_problems(write(tmp_path / "a.json", [{"Problem": "2 ?"}]))
+    assert problem.place
+    # Runs know their data by a hash of the repr.
+    assert (problem, hash(problem), repr(problem)) == (Problem("2 ?"), hash(Problem("2 ?")), repr(Problem("2 ?")))
+    assert repr(problem) == "Problem(text='2 ?', formula=None, answer=None)"
 
 
 def test_encode() -> None:

@@ -255,6 +255,8 @@ def test_problems_are_needed() -> None:
             MathTask(make_config(), training, validation)
     with pytest.raises(UserError, match="no linear_formula to learn from"):
         MathTask(make_config(), [*problems, Problem("why ?")], problems)
+    with pytest.raises(UserError, match=r"no answer to score against in problem: 2 [+] 3"):
+        MathTask(make_config(), problems, [*problems, Problem("2 + 3 ?", "add(n0,n1)|")])
 
 
 @pytest.mark.parametrize("progress", [0.0, 0.3, 1.0])

@@ -85,6 +85,17 @@ def test_other_photos_cannot_be_paired() -> None:
     ]
 
 
+def test_a_file_without_predictions_is_named() -> None:
+    write_run("a", [True, False], [0.5])
+    write_json(write_run("b", [True, False], [0.5]) / "predictions-test.json", [{"photo": "Crow/0.png"}])
+    with pytest.raises(UserError, match=r"b/predictions-test\.json: item 0: class: missing"):
+        compare_runs("a", "b")
+    write_math_run("c", ["add(n0,n1)|"])
+    write_json(write_math_run("d", ["add(n0,n1)|"]) / "predictions-test-10-plain.json", [PROBLEM])
+    with pytest.raises(UserError, match=r"d/predictions-test-10-plain\.json: item 0: predicted: missing"):
+        compare_runs("c", "d")
+
+
 def test_predictions_that_are_not_there_are_named_with_their_command() -> None:
     write_run("a", [True, False], [0.5])
     (write_run("b", [True, False], [0.5]) / "predictions-test.json").unlink()

@@ -6,6 +6,7 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from scipy.stats import kruskal
 
 from myna import runs
@@ -198,17 +199,55 @@ def test_one_that_diverges_is_recorded_and_not_tried_again(write, started, monke
 
     def start(run, data, environment):
         started.append(run.name)
-        return FakeTraining(run, score, status=2 * (run.settings.training.optimizer.learning_rate == 1.0))
+        return FakeTraining(run, score, status=3 * (run.settings.training.optimizer.learning_rate == 1.0))
 
     monkeypatch.setattr(search, "start_training", start)
     results = run(path)
     failed = [trial for trial in results["trials"] if trial["state"] == "failed"]
     assert len(failed) == 2
-    assert "status 2: myna: the loss became nan (all of it: " in failed[0]["error"]
+    assert "status 3: myna: the loss became nan (all of it: " in failed[0]["error"]
     run(path)
     assert len(started) == 6
     page = render([results], runs.runs_folder(), "grid").with_suffix(".md").read_text()
-    assert "failed: training stopped with status 2: myna: the loss became nan" in page
+    assert "failed: training stopped with status 3: myna: the loss became nan" in page
+
+
+def test_one_that_fails_for_another_reason_ends_the_search_and_is_tried_again(write, started, monkeypatch):
+    path = write('sampler = "grid"\nn_trials = 0\npruner = "none"\n')
+    is_full = True
+
+    def start(run, data, environment):
+        started.append(run.name)
+        return FakeTraining(run, score, status=2 * (is_full and len(started) == 3))
+
+    monkeypatch.setattr(search, "start_training", start)
+    with pytest.raises(UserError, match=r"^s-\w{8}: training stopped with status 2: "):
+        run(path)
+    is_full = False
+    assert {trial["state"] for trial in run(path)["trials"]} == {"finished"}
+    assert started.count(started[2]) == 2
+
+
+def test_a_run_that_another_process_is_at_is_waited_for(write, started, monkeypatch):
+    path = write('sampler = "grid"\nn_trials = 2\npruner = "none"\n')
+    run(path)
+    for name in started:
+        (runs.runs_folder() / name / runs.SUMMARY).unlink()
+    (runs.runs_folder() / "studies" / "s" / RECORD).unlink()
+    first, naps = started[0], []
+    started.clear()
+    other = FileLock(runs.runs_folder() / first / runs.LOCK)
+    other.acquire()
+
+    def sleep(seconds):
+        naps.append(list(started))
+        if len(naps) == 3:
+            other.release()
+
+    monkeypatch.setattr(search.time, "sleep", sleep)
+    assert {trial["state"] for trial in run(path)["trials"]} == {"finished"}
+    assert all(first not in names for names in naps[:3])
+    assert started.count(first) == 1
 
 
 def test_a_training_that_cannot_begin_ends_the_search(write, started, monkeypatch):

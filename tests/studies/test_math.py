@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,6 +109,33 @@ def test_predictions_of_other_problems_are_refused() -> None:
     write_json(path, read_json(path)[1:])
     with pytest.raises(UserError, match=r"predictions-test-10-plain\.json: not of the test problems"):
         measures.compare([run("a")])
+
+
+@pytest.mark.parametrize("use", ["describe_run", "measure"])
+def test_predictions_of_other_problems_are_refused_wherever_they_are_read(use: str) -> None:
+    measures = make_measures(splits=["test"])
+    predict(measures, "a-seed0", range(9))
+    folder = runs.runs_folder() / "a-seed0"
+    write_json(folder / "scores-test-10-plain.json", {"exact_match": 0.0})
+    path = folder / "predictions-test-10-plain.json"
+    items = read_json(path)
+    write_json(path, items[1:])
+    with pytest.raises(UserError, match=r"predictions-test-10-plain\.json: not of the test problems"):
+        getattr(measures, use)(folder)
+    write_json(path, [{"Problem": item["Problem"]} for item in items])
+    with pytest.raises(UserError, match=r"predictions-test-10-plain\.json: item 0: linear_formula: missing"):
+        getattr(measures, use)(folder)
+
+
+def test_problems_that_cannot_be_scored_are_refused_before_anything_is_measured(tmp_path: Path) -> None:
+    folder = tmp_path / "data" / "mathqa"
+    good = {"Problem": "2 + 3 ?", "linear_formula": "add(n0,n1)|", "answer": 5}
+    for split, items in {"train": [good], "dev": [good], "test": [good, {"Problem": "2 ?"}]}.items():
+        write_json(folder / f"{split}.json", items)
+    plan = StudyConfig.model_validate({"name": "s", "title": "T", "runs": [{"config": "x"}]})
+    with pytest.raises(UserError, match=r"test\.json: item 1: no linear_formula"):
+        MathMeasures(plan, tmp_path / "data")
+    MathMeasures(plan.model_copy(update={"splits": ["dev"]}), tmp_path / "data")
 
 
 def test_a_score_tells_how_long_the_programs_are() -> None:

@@ -1,3 +1,4 @@
+import shlex
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,33 @@ def test_runs_of_one_name_that_differ_are_refused(study):
     one = '[[runs]]\nconfig = "attn.toml"\n'
     with pytest.raises(UserError, match="two runs would be called attn-seed0"):
         expand(study(one + one + 'set = ["start_from=other"]\n'))
-    assert len(expand(study(one + one))[1]) == 2
+    with pytest.raises(UserError, match="two runs would be called attn-seed0"):
+        expand(study(one + 'label = "a"\n' + one + 'label = "b"\nset = ["start_from=other"]\n'))
+    assert len(expand(study(one + one + 'label = "the same run under another label"\n'))[1]) == 2
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        '[[runs]]\nconfig = "attn.toml"\nlabel = "a"\nseeds = [1, 0, 1]\n',
+        '[[runs]]\nconfig = "attn.toml"\nlabel = "a"\nseeds = [0, 1]\n'
+        '[[runs]]\nconfig = "attn.toml"\nlabel = "a"\nseeds = [1, 2]\nset = ["label_smoothing=0.1"]\n',
+    ],
+)
+def test_one_seed_twice_under_one_label_is_refused(study, runs):
+    path = study(runs)
+    with pytest.raises(UserError) as caught:
+        expand(path)
+    assert str(caught.value) == f"{path}: runs: label 'a': seed 1 twice; expected each seed of a label once"
+
+
+def test_a_command_is_quoted_for_the_shell(study):
+    runs = '[[runs]]\nconfig = "attn.toml"\nset = ["model.glove=my vectors.txt"]\n'
+    (run,) = expand(study(runs))[1]
+    words = shlex.split(run.command)
+    assert words[:3] == ["myna", "math", "train"]
+    assert [word for word in words[4:] if word != "--set"] == list(run.overrides)
+    assert "model.glove=my vectors.txt" in words
 
 
 @pytest.mark.parametrize("path", sorted(CONFIGS_FOLDER.glob("*.toml")), ids=lambda path: path.stem)

@@ -9,9 +9,10 @@ from filelock import FileLock
 
 from myna import runs
 from myna.errors import UserError
+from myna.files import write_json
 from myna.report.render import render
 from myna.studies.plan import PlannedRun, expand
-from myna.studies.run import LOCK, find_ready, run_study, share_cores, train_all
+from myna.studies.run import LOCK, MEASURES, find_finished, find_ready, run_study, share_cores, train_all
 
 CONFIG = Path(__file__).parents[2] / "configs" / "math" / "base.toml"
 
@@ -87,6 +88,42 @@ def test_a_study_trains_measures_and_reports_and_does_nothing_twice(study):
 def test_a_training_that_fails_names_its_log(study):
     with pytest.raises(UserError, match=r"tiny-seed\d: training stopped with status 2: .*nowhere\.txt.*train\.log"):
         run_study(study, None, 2, ["model.glove=nowhere.txt"])
+
+
+@pytest.mark.parametrize("only_finished", [False, True])
+def test_runs_made_with_other_data_are_refused_before_anything_is_trained(study, monkeypatch, only_finished):
+    monkeypatch.setattr("myna.studies.run.train_all", lambda *arguments: pytest.fail("trained"))
+    folder = runs.runs_folder() / "tiny-seed1"
+    runs.write_summary(folder, minutes=1.0)
+    write_json(folder / runs.ENVIRONMENT, {"data": "other problems"})
+    with pytest.raises(UserError, match=r"tiny-seed1: made with other problems, not a GENERATED .*; move it away"):
+        run_study(study, None, 2, only_finished=only_finished)
+
+
+def test_results_name_the_command_with_what_was_set(study, monkeypatch):
+    class Measures:
+        source, is_generated = "made up", True
+        measure = describe_data = measure_baselines = compare = lambda self, *_: []
+
+        def __init__(self, *_):
+            pass
+
+    monkeypatch.setitem(MEASURES, "math", Measures)
+    monkeypatch.setattr("myna.studies.run.train_all", lambda *_: None)
+    monkeypatch.setattr("myna.studies.run._measure", lambda *_: {})
+    runs.write_summary(runs.runs_folder() / "tiny-seed0", minutes=1.0)
+    folder = run_study(study, None, 1, ["training.epochs=2", "model.glove=my vectors.txt"])
+    command = json.loads((folder / "results.json").read_text())["command"]
+    assert command == f"myna study run {study} --set training.epochs=2 --set 'model.glove=my vectors.txt'"
+
+
+def test_finished_runs_are_those_of_the_data_or_of_before_that_was_recorded():
+    source = "the problems"
+    for name, environment in {"a": {"data": source}, "b": {}, "c": None}.items():
+        runs.write_summary(runs.runs_folder() / name, minutes=1.0)
+        if environment is not None:
+            write_json(runs.runs_folder() / name / runs.ENVIRONMENT, environment)
+    assert [run.name for run in find_finished([plan(name) for name in "abcd"], source)] == ["a", "b", "c"]
 
 
 @pytest.mark.slow

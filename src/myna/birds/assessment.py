@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myna.birds.evaluation import evaluate
+from myna.birds.predictions import name_photo
 from myna.birds.splits import BirdSplits
 from myna.birds.task import BirdModel, open_labelled
 from myna.engine.devices import find_device
@@ -50,7 +51,7 @@ def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> di
         output,
         [
             {
-                "photo": f"{path.parent.name}/{path.name}",
+                "photo": name_photo(path),
                 "class": names[label_id],
                 "predicted": names[predicted_id],
                 "probability": round(probability, 4),

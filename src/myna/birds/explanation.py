@@ -120,18 +120,22 @@ def find_models(name: str) -> list[Path]:
         name: of a run or a study, or the folder of a run or model.
 
     Raises:
-        UserError: there is neither, or the study is not of birds.
+        UserError: there is neither, or the file holds no results of a study of birds.
     """
     path = runs.runs_folder() / "studies" / name / "results.json"
     if not path.exists():
         return [runs.find(name)]
     results = read_json(path)
-    if results["study"] != "birds" or not results["runs"]:
+    if not isinstance(results, dict) or not isinstance(results.get("runs"), list):
+        raise UserError(f"{path}: no results of a study; expected one of birds")
+    if results.get("study") != "birds" or not results["runs"]:
         raise UserError(
-            f"{path}: a study of {results['study']} with {len(results['runs'])} runs; expected one of birds"
+            f"{path}: a study of {results.get('study')} with {len(results['runs'])} runs; expected one of birds"
         )
     best: dict[str, tuple[float, Path]] = {}
-    for run in results["runs"]:
+    for index, run in enumerate(results["runs"]):
+        if not isinstance(run, dict) or not all(isinstance(run.get(key), str) for key in ("name", "label")):
+            raise UserError(f"{path}: runs: item {index}: expected an object with a name and a label")
         folder = runs.find(runs.runs_folder() / run["name"])
         score = read_score(folder)
         if run["label"] not in best or score > best[run["label"]][0]:
@@ -143,9 +147,13 @@ def read_score(folder: Path) -> float:
     """Return the accuracy on val that a finished run came to.
 
     Raises:
-        UserError: it is not finished.
+        UserError: it is not finished, or its summary has no score.
     """
-    score: float = read_json(folder / runs.SUMMARY)["best_score"]
+    path = folder / runs.SUMMARY
+    summary = read_json(path)
+    score = summary.get("best_score") if isinstance(summary, dict) else None
+    if isinstance(score, bool) or not isinstance(score, int | float):
+        raise UserError(f"{path}: best_score: {score!r}; expected a number")
     return score
 
 

@@ -51,7 +51,7 @@ def run() -> int:
         result = app(prog_name="myna", standalone_mode=False)
     except UserError as error:
         print(f"myna: {error}", file=sys.stderr)  # noqa: T201
-        return 2
+        return error.status
     except _UsageError as error:
         context = getattr(error, "ctx", None)
         place = f" ({context.command_path} --help)" if context else ""

@@ -39,7 +39,7 @@ from myna.engine.distributed import split
 from myna.engine.optim import Schedule, WeightAverage, build_optimizer
 from myna.engine.seeding import random_states, restore_random_states, seed_all
 from myna.engine.tracking import Metrics, Tick, console, progress
-from myna.errors import UserError
+from myna.errors import DivergedError, UserError
 from myna.files import write_json
 from myna.runs import METRICS
 
@@ -161,7 +161,8 @@ class Trainer:
 
         Raises:
             Interrupted: a signal asked to stop; a checkpoint was written first.
-            UserError: the loss is not a number any more, or the disk is full.
+            DivergedError: the loss is not a number any more.
+            UserError: the disk is full.
         """
         section, at = self.section, self.position
         total, is_main = section.epochs * self.steps_per_epoch, self.accelerator.is_main_process
@@ -234,7 +235,7 @@ class Trainer:
     def _refuse_unless_finite(self, what: str, value: float) -> None:
         """Stop before a step that would spoil the weights."""
         if not math.isfinite(value):
-            raise UserError(
+            raise DivergedError(
                 f"{self.folder}: the {what} became {value} at step {self.position.step + 1}; begin another run with a "
                 "lower training.optimizer.learning_rate or a higher training.schedule.warmup_ratio"
             )

@@ -11,7 +11,7 @@ from myna.files import write_json
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.evaluation import evaluate
 from myna.mathqa.prediction import predict
-from myna.mathqa.problems import Problem, as_items
+from myna.mathqa.problems import Problem, as_items, check_scorable
 from myna.mathqa.task import MathModel
 
 
@@ -40,7 +40,11 @@ def assess(
 
     Returns:
         the scores as `evaluate` gives them, with beam_size, search, length_penalty, seconds and problems_per_second.
+
+    Raises:
+        UserError: a problem has no answer, no reference, or none that parses.
     """
+    check_scorable(problems)
     if length_penalty is None:
         length_penalty = model.config.decoding.length_penalty
     texts = [problem.text for problem in problems]

@@ -13,9 +13,9 @@ from torch import Tensor
 from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.mathqa.batches import collate_sources
-from myna.mathqa.language.score import judge
+from myna.mathqa.evaluation import judge_problem
 from myna.mathqa.prediction import predict
-from myna.mathqa.problems import Problem, mask
+from myna.mathqa.problems import Problem, check_scorable, mask
 from myna.mathqa.readers import NeighbourReader
 from myna.mathqa.task import MathModel
 from myna.mathqa.vocabulary import END, SPECIAL_TOKENS, START, UNKNOWN
@@ -75,15 +75,16 @@ def explain(model: MathModel, problems: Sequence[Problem], n_maps: int = 4) -> d
         and `deletion`, as `delete_words` gives it, over all problems.
 
     Raises:
-        UserError: the model has no attention whose weights can be had.
+        UserError: the model has no attention whose weights can be had, or a problem cannot be scored against.
     """
+    check_scorable(problems)
     texts = [problem.text for problem in problems]
     with progress("writing programs", len(texts)) as tick:
         found = predict(model.translator, model.reader, texts, beam_size=1, tick=tick)
     programs = [predictions[0] for predictions in found]
     maps: dict[bool, list[dict[str, Any]]] = {True: [], False: []}
     for problem, program in zip(problems, programs, strict=True):
-        verdict = judge(problem.text, problem.answer or 0.0, problem.formula or "", program.text)
+        verdict = judge_problem(problem, program.text)
         if len(maps[verdict.executes]) < n_maps and len(mask(problem.text).split()) <= _LONGEST_MAPPED:
             attention = map_attention(model, problem.text, program.tokens)
             weights = [[round(weight, 3) for weight in row] for row in attention.weights.tolist()]

@@ -10,9 +10,8 @@ from myna.errors import UserError
 from myna.mathqa.answers import answer
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.certainty import Certainty, Evidence, check, fit
-from myna.mathqa.evaluation import FAR_COSINE
-from myna.mathqa.language.score import judge
-from myna.mathqa.problems import Problem
+from myna.mathqa.evaluation import FAR_COSINE, judge_problem
+from myna.mathqa.problems import Problem, check_scorable
 from myna.mathqa.splits import Splits
 from myna.mathqa.task import MathModel
 from myna.mathqa.wording import separate
@@ -57,8 +56,9 @@ def calibrate(model: MathModel, splits: Splits, title: str) -> Certainty:
         title: of the progress bars.
 
     Raises:
-        UserError: no dev problem gets an answer.
+        UserError: no dev problem gets an answer, or a problem cannot be scored against.
     """
+    check_scorable([*splits.dev, *splits.test])
     index = NeighbourIndex(splits.train[: model.config.data.limit or None])
     dev, test = (_try(model, index, splits.named(split), f"{title}, {split}") for split in ("dev", "test"))
     if not dev.novel.right:
@@ -84,7 +84,7 @@ def _try(model: MathModel, index: NeighbourIndex, problems: Sequence[Problem], t
     with progress(title, len(texts)) as tick:
         answers = answer(model, index, texts, beam_size=BEAM_SIZE, tick=tick)
     tried = [
-        (each.evidence, judge(problem.text, problem.answer or 0.0, "", each.predictions[0].text).executes)
+        (each.evidence, judge_problem(problem, each.predictions[0].text).executes)
         for problem, each in zip(problems, answers, strict=True)
         if each.numbers and each.value is not None
     ]

@@ -35,18 +35,25 @@ def evaluate(problems: Sequence[Problem], predicted: Sequence[str], index: Neigh
         what `score` gives, and under `intervals` the 95 % intervals of exact match and execution accuracy.
 
     Raises:
-        ValueError: a problem has no reference or no answer.
+        ValueError: a problem has no reference or no answer; `check_scorable` tells beforehand.
     """
-    verdicts = []
-    for problem, program in zip(problems, predicted, strict=True):
-        if problem.formula is None or problem.answer is None:
-            raise ValueError(f"no linear_formula and answer to score against in problem: {problem.text[:60]}")
-        verdicts.append(judge(problem.text, problem.answer, problem.formula, program))
+    verdicts = [judge_problem(problem, program) for problem, program in zip(problems, predicted, strict=True)]
     intervals = {
         "exact_match": bootstrap_interval([verdict.exact for verdict in verdicts]),
         "execution_accuracy": bootstrap_interval([verdict.executes for verdict in verdicts]),
     }
     return {**score(verdicts, [problem.text for problem in problems], index), "intervals": intervals}
+
+
+def judge_problem(problem: Problem, predicted: str) -> Verdict:
+    """Judge the program that was predicted for a problem, one that `check_scorable` passes.
+
+    Raises:
+        ValueError: the problem has no reference or no answer.
+    """
+    if problem.formula is None or problem.answer is None:
+        raise ValueError(f"no linear_formula and answer to score against in problem: {problem.text[:60]}")
+    return judge(problem.text, problem.answer, problem.formula, predicted)
 
 
 def score(verdicts: Sequence[Verdict], texts: Sequence[str], index: NeighbourIndex | None) -> dict[str, Any]:

@@ -7,9 +7,10 @@ from itertools import zip_longest
 from typing import Any
 
 from myna.mathqa.baselines import NeighbourIndex
+from myna.mathqa.evaluation import judge_problem
 from myna.mathqa.language.program import Program, parse
-from myna.mathqa.language.score import Verdict, judge, summarise
-from myna.mathqa.problems import Problem, mask
+from myna.mathqa.language.score import Verdict, summarise
+from myna.mathqa.problems import Problem, check_scorable, mask
 
 KINDS = (
     "right value, other program",
@@ -41,12 +42,16 @@ def count_mistakes(problems: Sequence[Problem], predicted: Sequence[str], index:
     Returns:
         `kinds`: the number of each of `KINDS`, and of `exact` matches; `by_steps`, `by_operation` and `by_cosine`:
         lists of {"name", "n", "exact_match", "execution_accuracy"}, those of operations from the most frequent.
+
+    Raises:
+        UserError: a problem has no answer, no reference, or none that parses.
     """
+    check_scorable(problems)
     kinds = dict.fromkeys(("exact", *KINDS), 0)
     judged = []
     for problem, program in zip(problems, predicted, strict=True):
         reference = problem.formula or ""
-        verdict = judge(problem.text, problem.answer or 0.0, reference, program)
+        verdict = judge_problem(problem, program)
         kinds[find_kind(reference, program, verdict)] += 1
         judged.append((problem, parse(reference), verdict))
     operations = sorted({step.operation for _, program, _ in judged for step in program.steps})

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from textwrap import shorten
 from typing import Any
@@ -24,11 +25,14 @@ class Problem:
         text: the problem as it was given.
         formula: the reference program's text; None where the file has none.
         answer: the reference answer; None where the file has none.
+        place: file and item that it was read from, for messages; "" for none. No part of what the problem is.
     """
 
     text: str
     formula: str | None = None
     answer: float | None = None
+    # A run's data is known by a hash of the repr, which may not change with the folder that the data lies in.
+    place: str = field(default="", compare=False, repr=False)
 
 
 def mask(text: str) -> str:
@@ -86,7 +90,21 @@ def _problem(item: dict[str, Any], place: str) -> Problem:
         raise UserError(f"{place}: linear_formula: expected a text, not {formula!r}")
     if answer is not None and (isinstance(answer, bool) or not isinstance(answer, int | float)):
         raise UserError(f"{place}: answer: expected a number, not {answer!r}")
-    return Problem(item["Problem"], formula, answer)
+    return Problem(item["Problem"], formula, answer, place)
+
+
+def check_scorable(problems: Sequence[Problem]) -> None:
+    """Refuse problems that a prediction could not be scored against, before hours go into predicting.
+
+    Raises:
+        UserError: a problem has no answer, no reference, or none that parses; the message names it.
+    """
+    for problem in problems:
+        program_tokens(problem)
+        if problem.answer is None:
+            raise UserError(f"{_said(problem)}no answer to score against in problem: {shorten(problem.text, 60)}")
+        if isinstance(problem.answer, float) and not math.isfinite(problem.answer):
+            raise UserError(f"{_said(problem)}answer: expected a finite number, not {problem.answer}")
 
 
 def program_tokens(problem: Problem) -> list[str]:
@@ -96,11 +114,18 @@ def program_tokens(problem: Problem) -> list[str]:
         UserError: the problem has no reference, or none that parses.
     """
     if problem.formula is None:
-        raise UserError(f"no linear_formula to learn from in problem: {shorten(problem.text, 60)}")
+        raise UserError(
+            f"{_said(problem)}no linear_formula to learn from or score against in problem: {shorten(problem.text, 60)}"
+        )
     try:
         return parse(problem.formula).tokens
     except ValueError as error:
-        raise UserError(f"linear_formula {problem.formula!r}: {error}") from None
+        raise UserError(f"{_said(problem)}linear_formula {problem.formula!r}: {error}") from None
+
+
+def _said(problem: Problem) -> str:
+    """Return the place of a problem as a message begins with it."""
+    return f"{problem.place}: " if problem.place else ""
 
 
 def as_items(problems: Sequence[Problem], predicted: Sequence[str]) -> list[dict[str, Any]]:

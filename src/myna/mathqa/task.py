@@ -22,11 +22,12 @@ from myna.mathqa.batches import Batch, Example, batches_by_length, collate, enco
 from myna.mathqa.bert import BertEncoder, Pretrained, load_bert
 from myna.mathqa.decoder import LSTMDecoder
 from myna.mathqa.encoders import BiLSTMEncoder, WordEmbedding
+from myna.mathqa.evaluation import judge_problem
 from myna.mathqa.glove import load_glove
 from myna.mathqa.index_cache import load_index
-from myna.mathqa.language.score import Verdict, judge, summarise
+from myna.mathqa.language.score import Verdict, summarise
 from myna.mathqa.prediction import predict
-from myna.mathqa.problems import Problem, mask
+from myna.mathqa.problems import Problem, check_scorable, mask
 from myna.mathqa.readers import NeighbourReader, PieceReader, Reader, Source, WordReader
 from myna.mathqa.retrieval import RetrievalEncoder
 from myna.mathqa.states import StateStore
@@ -227,7 +228,7 @@ class MathTask:
         validation: problems that choose the best epoch.
 
     Raises:
-        UserError: there are no problems, one lacks its program, or GloVe is not there.
+        UserError: there are no problems, one lacks its program, one to validate on its answer, or GloVe is not there.
     """
 
     score_name = "exact_match"
@@ -235,6 +236,7 @@ class MathTask:
     def __init__(self, config: MathConfig, training: Sequence[Problem], validation: Sequence[Problem]) -> None:
         if not training or not validation:
             raise UserError("no problems: expected at least one to train on and one to validate on")
+        check_scorable(validation)
         training = training[: config.data.limit or None]
         if is_bert(config.model) and config.data.word_dropout:
             raise UserError("data.word_dropout: BERT reads pieces, which are not dropped; set it to 0")
@@ -297,10 +299,7 @@ class MathTask:
     def _judge(self, problems: Sequence[Problem]) -> list[Verdict]:
         """Return the verdicts on what greedy decoding answers to some problems."""
         predictions = predict(self.translator, self.reader, [problem.text for problem in problems], beam_size=1)
-        return [
-            judge(problem.text, problem.answer or 0.0, problem.formula or "", predicted[0].text)
-            for problem, predicted in zip(problems, predictions, strict=True)
-        ]
+        return [judge_problem(problem, found[0].text) for problem, found in zip(problems, predictions, strict=True)]
 
     @torch.no_grad()
     def _validation_loss(self, device: torch.device) -> float:

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from myna.birds.predictions import read_predictions as read_photos
 from myna.errors import UserError
-from myna.files import read_json
 from myna.report.results import as_mappings, as_number, curve_of
 from myna.report.significance import judge, say_p
 from myna.studies.collection import describe_run, find, find_results, measure_command, read_kind
@@ -143,7 +143,7 @@ def _test(kind: str, folders: Sequence[Path]) -> tuple[list[dict[str, Any]], lis
     tests, notes = [], []
     for name in sorted(names[0] & names[1]):
         what = name.removeprefix("predictions-").removesuffix(".json")
-        items = [read_json(folder / name) for folder in folders]
+        items = [_read(kind, folder / name) for folder in folders]
         if kind == "birds" and what == "train":
             # Of photos that both nets learnt, the difference says nothing of others.
             continue
@@ -159,6 +159,20 @@ def _test(kind: str, folders: Sequence[Path]) -> tuple[list[dict[str, Any]], lis
     return tests, notes
 
 
+def _read(kind: str, path: Path) -> list[dict[str, Any]]:
+    """Read a run's predictions.
+
+    Raises:
+        UserError: the file does not hold them.
+    """
+    if kind == "birds":
+        return read_photos(path)
+    # Brings scikit-learn along, which birds need not wait for.
+    from myna.mathqa.evaluation import read_predictions
+
+    return read_predictions(path)
+
+
 def _example(kind: str, item: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return what an example is known by: its photo and class, or its problem and answer."""
     keys = ("photo", "class") if kind == "birds" else ("Problem", "linear_formula", "answer")
@@ -169,7 +183,6 @@ def _judge(kind: str, items: Sequence[Any]) -> dict[str, list[bool]]:
     """Return whether each prediction is right, by measure."""
     if kind == "birds":
         return {"accuracy": [item["predicted"] == item["class"] for item in items]}
-    # Brings scikit-learn along, which birds need not wait for.
     from myna.mathqa.evaluation import judge_items
 
     verdicts = judge_items(list(items))

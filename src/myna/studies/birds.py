@@ -10,9 +10,11 @@ from myna.birds.assessment import assess
 from myna.birds.audit import audit_splits
 from myna.birds.baselines import BASELINES, LabelledPhotos
 from myna.birds.evaluation import evaluate
+from myna.birds.predictions import name_photo, read_predictions
 from myna.birds.splits import load_splits
 from myna.birds.task import BirdModel, open_labelled
 from myna.config import BirdsDataSection
+from myna.errors import UserError
 from myna.files import read_json, write_json
 from myna.studies.paired import adjust, compare_all, group_by_label
 from myna.studies.plan import StudyConfig
@@ -72,17 +74,34 @@ class BirdMeasures:
         return measured
 
     def compare(self, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return a paired test of accuracy on test for every two labels that have seeds in common."""
+        """Return a paired test of accuracy on test for every two labels that have seeds in common.
+
+        Raises:
+            UserError: a run's predictions are of other photos than those of test.
+        """
         if "test" not in self.names:
             return []
+        # Photos that cannot be read were not asked about.
+        cache, label_ids = open_labelled(self.splits.test, BirdsDataSection())
+        photos = [
+            (name_photo(path), self.splits.classes[label_id])
+            for path, label_id in zip(cache.paths, label_ids, strict=True)
+        ]
         outcomes = {
-            label: {seed: _verdicts(name) for seed, name in by_seed.items()}
+            label: {seed: _verdicts(name, photos) for seed, name in by_seed.items()}
             for label, by_seed in group_by_label(measured).items()
         }
         return adjust(compare_all(outcomes, split="test"))
 
 
-def _verdicts(run: str) -> list[bool]:
-    """Return which test photos a run named rightly."""
-    predictions = read_json(runs.runs_folder() / run / "predictions-test.json")
+def _verdicts(run: str, photos: list[tuple[str, str]]) -> list[bool]:
+    """Return which test photos, given by name and class, a run named rightly.
+
+    Raises:
+        UserError: its predictions are of other photos.
+    """
+    path = runs.runs_folder() / run / "predictions-test.json"
+    predictions = read_predictions(path)
+    if [(photo["photo"], photo["class"]) for photo in predictions] != photos:
+        raise UserError(f"{path}: not of the test photos here; move it away, and measure the run again")
     return [photo["predicted"] == photo["class"] for photo in predictions]

@@ -18,7 +18,7 @@ from pydantic import Field, field_validator
 
 from myna.config import BirdsConfig, MathConfig, NonNegativeInt, RunName, Section, Seed, flatten, load
 from myna.errors import UserError
-from myna.studies.plan import CONFIGS, PlannedRun
+from myna.studies.plan import CONFIGS, PlannedRun, to_arguments
 
 Value = bool | int | float | str
 Settings = dict[str, Value]
@@ -105,7 +105,7 @@ class Search:
 
     def describe_command(self, settings: Settings) -> str:
         """Return what trains with these settings outside the search."""
-        overrides = [word for override in (*self.overrides, *to_overrides(settings)) for word in ("--set", override)]
+        overrides = to_arguments((*self.overrides, *to_overrides(settings)))
         name = f"{self.grid.name}-best"
         return shlex.join(["myna", self.grid.study, "train", str(self.config), *overrides, "--name", name])
 

@@ -14,7 +14,7 @@ from myna.mathqa.evaluation import evaluate, group, judge_items, read_prediction
 from myna.mathqa.language.program import split_tokens
 from myna.mathqa.language.score import Verdict
 from myna.mathqa.mistakes import count_mistakes
-from myna.mathqa.problems import as_items, mask
+from myna.mathqa.problems import as_items, check_scorable, mask
 from myna.mathqa.splits import describe, load_splits
 from myna.mathqa.task import MathModel
 from myna.studies.paired import Outcomes, adjust, compare, compare_all, group_by_label, pick
@@ -32,6 +32,9 @@ class MathMeasures:
     Args:
         study: which splits, beam sizes and searches.
         data: the data folder asked for; else as `load_splits` finds it.
+
+    Raises:
+        UserError: a problem to measure on has no answer, no reference, or none that parses.
     """
 
     def __init__(self, study: StudyConfig, data: Path | None) -> None:
@@ -40,6 +43,8 @@ class MathMeasures:
         self.source, self.is_generated = self.splits.source, self.splits.is_generated
         self.index = NeighbourIndex(self.splits.train)
         self.names: list[str] = [*study.splits] or ["dev", "test"]
+        for name in self.names:
+            check_scorable(self.splits.named(name))
 
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data."""
@@ -47,10 +52,9 @@ class MathMeasures:
 
     def describe_run(self, folder: Path) -> dict[str, Any]:
         """Return what kinds of mistakes a run made on each split, in its first measurement of it."""
-        first = f"{self.study.beam_sizes[0]}-{self.study.searches[0]}"
         mistakes = {}
         for split in self.names:
-            items = read_json(folder / f"predictions-{split}-{first}.json")
+            items = self._read_predictions(folder, split, self.study.beam_sizes[0], self.study.searches[0])
             predicted = [item["predicted"] for item in items]
             mistakes[split] = count_mistakes(self.splits.named(split), predicted, self.index)
         return {"mistakes": mistakes}
@@ -58,7 +62,10 @@ class MathMeasures:
     def measure(self, folder: Path) -> dict[str, Any]:
         """Return a run's scores: for each split a list, by beam size and search; what is measured is only read.
 
-        `n_tokens` is added: the mean length of the predicted programs.
+        `n_tokens` is added: the mean length of the predicted programs, None where there are no predictions.
+
+        Raises:
+            UserError: a run's predictions are of other problems than those of the split.
         """
         model: MathModel | None = None
         scores: dict[str, list[dict[str, Any]]] = {}
@@ -67,7 +74,7 @@ class MathMeasures:
             for beam_size in self.study.beam_sizes:
                 for search in self.study.searches:
                     path = folder / f"scores-{split}-{beam_size}-{search}.json"
-                    predictions = folder / f"predictions-{split}-{beam_size}-{search}.json"
+                    predictions = _predictions_path(folder, split, beam_size, search)
                     if not path.exists():
                         model = model or MathModel.load(folder, self.data)
                         score = assess(
@@ -80,7 +87,10 @@ class MathMeasures:
                             output=predictions,
                         )
                         write_json(path, score)
-                    scores[split].append({**read_json(path), "n_tokens": _mean_length(predictions)})
+                    n_tokens: float | None = None
+                    if predictions.exists():
+                        n_tokens = _mean_length(self._read_predictions(folder, split, beam_size, search))
+                    scores[split].append({**read_json(path), "n_tokens": n_tokens})
         return scores
 
     def measure_baselines(self) -> list[dict[str, Any]]:
@@ -145,16 +155,20 @@ class MathMeasures:
         return found
 
     def _judge(self, run: str, split: str, beam_size: int) -> list[Verdict]:
-        """Judge what a run predicted.
+        """Judge what a run predicted by the first search."""
+        return judge_items(self._read_predictions(runs.runs_folder() / run, split, beam_size, self.study.searches[0]))
+
+    def _read_predictions(self, folder: Path, split: str, beam_size: int, search: str) -> list[dict[str, Any]]:
+        """Read what a run predicted.
 
         Raises:
             UserError: its predictions are of other problems than those of the split.
         """
-        path = runs.runs_folder() / run / f"predictions-{split}-{beam_size}-{self.study.searches[0]}.json"
+        path = _predictions_path(folder, split, beam_size, search)
         items = read_predictions(path)
         if [item["Problem"] for item in items] != [problem.text for problem in self.splits.named(split)]:
             raise UserError(f"{path}: not of the {split} problems here; move it away, and measure the run again")
-        return judge_items(items)
+        return items
 
     def _guess(self, baseline: str, split: str) -> list[str]:
         """Return what a baseline predicts."""
@@ -174,9 +188,12 @@ def _outcomes(verdicts: list[Verdict], measure: str) -> list[bool]:
     return [each.exact if measure == "exact_match" else each.executes for each in verdicts]
 
 
-def _mean_length(predictions: Path) -> float | None:
-    """Return the mean number of tokens of predicted programs, None where there are no predictions."""
-    if not predictions.exists():
-        return None
-    lengths = [len(split_tokens(item["predicted"])) for item in read_json(predictions)]
+def _predictions_path(folder: Path, split: str, beam_size: int, search: str) -> Path:
+    """Return the file of a run's predictions."""
+    return folder / f"predictions-{split}-{beam_size}-{search}.json"
+
+
+def _mean_length(items: list[dict[str, Any]]) -> float | None:
+    """Return the mean number of tokens of predicted programs, None where there are none."""
+    lengths = [len(split_tokens(item["predicted"])) for item in items]
     return sum(lengths) / len(lengths) if lengths else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,8 +80,12 @@ class PlannedRun:
     @property
     def command(self) -> str:
         """What trains this run alone."""
-        overrides = "".join(f" --set {override}" for override in self.overrides)
-        return f"myna {self.study} train {self.config}{overrides}"
+        return shlex.join(["myna", self.study, "train", str(self.config), *to_arguments(self.overrides)])
+
+
+def to_arguments(overrides: Sequence[str]) -> list[str]:
+    """Return overrides as words of a command."""
+    return [word for override in overrides for word in ("--set", override)]
 
 
 def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[StudyConfig, list[PlannedRun]]:
@@ -116,12 +121,21 @@ def _fill(overrides: Sequence[str], seed: int) -> list[str]:
 
 
 def _check_names(path: Path, planned: Sequence[PlannedRun]) -> None:
-    """Refuse two different runs of one name, which would train in one folder."""
+    """Refuse two different runs of one name, which would train in one folder, and two of one label and seed.
+
+    One of these two would be left out of comparisons, and counted twice in means and intervals.
+    """
     by_name: dict[str, PlannedRun] = {}
+    by_seed: set[tuple[str, int]] = set()
     for run in planned:
         other = by_name.setdefault(run.name, run)
         if other is not run and other.settings != run.settings:
             raise UserError(f"{path}: two runs would be called {run.name} and differ; give one config another name")
+        if (run.label, run.seed) in by_seed:
+            raise UserError(
+                f"{path}: runs: label {run.label!r}: seed {run.seed} twice; expected each seed of a label once"
+            )
+        by_seed.add((run.label, run.seed))
 
 
 def _short(override: str) -> str:

@@ -6,6 +6,7 @@ Processes that run the same study in the same runs folder, on one machine or sev
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -22,7 +23,7 @@ from myna.errors import UserError
 from myna.files import read_json, take_turns, write_json
 from myna.studies.birds import BirdMeasures
 from myna.studies.math import MathMeasures
-from myna.studies.plan import CONFIGS, PlannedRun, StudyConfig, expand
+from myna.studies.plan import CONFIGS, PlannedRun, StudyConfig, expand, to_arguments
 
 LOG = "train.log"
 """In a run folder, what its training printed."""
@@ -68,17 +69,19 @@ def run_study(
         only_finished: train nothing, and leave out the runs that are not finished.
 
     Raises:
-        UserError: the plan has a mistake, or a training failed; its log is named.
+        UserError: the plan has a mistake, a finished run was made with other data, or a training failed; its log is
+            named.
     """
     started = time.monotonic()
     study, planned = expand(path, overrides)
     measures = MEASURES[study.study](study, data)
     console.print(f"{study.title}: {len(planned)} runs on {measures.source}", markup=False)
+    finished = find_finished(planned, measures.source)
     if not only_finished:
-        waiting = [run for run in planned if not runs.is_finished(runs.runs_folder() / run.name)]
+        waiting = [run for run in planned if run not in finished]
         # The first seed of all comes before the second of any, so that a study cut short can be compared.
         train_all(sorted(waiting, key=lambda run: run.seed), data, workers)
-    finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
+        finished = find_finished(planned, measures.source)
     if not finished:
         raise UserError(f"{path}: none of its {len(planned)} runs is finished")
     take_turns([runs.runs_folder() / run.name for run in finished], lambda folder: folder / LOCK, measures.measure)
@@ -89,7 +92,7 @@ def run_study(
         "title": study.title,
         "source": measures.source,
         "is_generated": measures.is_generated,
-        "command": f"myna study run {path}",
+        "command": shlex.join(["myna", "study", "run", str(path), *to_arguments(overrides)]),
         "environment": runs.describe_environment(),
         "facts": measures.describe_data(),
         "runs": measured,
@@ -101,6 +104,29 @@ def run_study(
     results["minutes"] = (time.monotonic() - started) / 60
     write_json(folder / "results.json", results)
     return folder
+
+
+def find_finished(planned: Sequence[PlannedRun], source: str) -> list[PlannedRun]:
+    """Return the runs that are finished.
+
+    Args:
+        planned: of a study.
+        source: of the data that they are to be measured on.
+
+    Raises:
+        UserError: one was made with other data, which it would be measured on as if it were its own.
+    """
+    finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
+    for folder in (runs.runs_folder() / run.name for run in finished):
+        path = folder / runs.ENVIRONMENT
+        environment = read_json(path) if path.exists() else {}
+        # What does not say so is believed.
+        data = environment.get("data", source) if isinstance(environment, dict) else source
+        if data != source:
+            raise UserError(
+                f"{folder}: made with {data}, not {source}; move it away, or set MYNA_RUNS to another folder"
+            )
+    return finished
 
 
 def train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> None:
@@ -199,9 +225,18 @@ def start_training(run: PlannedRun, data: Path | None, environment: dict[str, st
     """Start one training; what it prints goes to train.log in its folder."""
     folder = runs.runs_folder() / run.name
     folder.mkdir(parents=True, exist_ok=True)
-    settings = [argument for override in run.overrides for argument in ("--set", override)]
     where = ["--data", str(data)] if data else []
-    command = [sys.executable, "-m", "myna", run.study, "train", str(run.config), *settings, *where, "--resume"]
+    command = [
+        sys.executable,
+        "-m",
+        "myna",
+        run.study,
+        "train",
+        str(run.config),
+        *to_arguments(run.overrides),
+        *where,
+        "--resume",
+    ]
     with (folder / LOG).open("ab") as log:
         return subprocess.Popen(command, stdout=log, stderr=log, env=environment, start_new_session=True)
 

@@ -19,13 +19,13 @@ from typing import TYPE_CHECKING, Any
 from myna import runs
 from myna.engine.loop import Interrupted, stop_on_signals
 from myna.engine.tracking import Tick, console, progress
-from myna.errors import UserError
+from myna.errors import DivergedError, UserError
 from myna.files import write_json
 from myna.studies.collection import GRID
 from myna.studies.effects import measure_effects, score_margin
 from myna.studies.examples import load_examples
 from myna.studies.grid import SHARES, Search, Settings, read_search
-from myna.studies.plan import PlannedRun
+from myna.studies.plan import PlannedRun, to_arguments
 from myna.studies.record import ERROR, PROCESS, SESSION, alone, announced, counted, ended, is_alive, open_record
 from myna.studies.run import last_words, share_cores, start_training, stop_trainings
 
@@ -34,8 +34,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 POLL_SECONDS = 1.0
-_USER_MISTAKE = 2
-"""Exit status of a training that refused to go on."""
 
 
 def run_search(
@@ -72,9 +70,7 @@ def run_search(
         "title": search.grid.title,
         "source": examples.source,
         "is_generated": examples.is_generated,
-        "command": shlex.join(
-            ["myna", "study", "grid", str(path), *(w for each in overrides for w in ("--set", each))]
-        ),
+        "command": shlex.join(["myna", "study", "grid", str(path), *to_arguments(overrides)]),
         "environment": runs.describe_environment(),
         "metric": search.metric,
         "is_minimised": search.is_minimised,
@@ -102,14 +98,14 @@ class _Running:
     Attributes:
         trial: of Optuna.
         run: its run.
-        process: what trains it.
+        process: what trains it; None while a process of no search is at its run, which is waited for.
         n_epochs: that it would take.
         is_pruned: whether it was told to stop.
     """
 
     trial: Trial
     run: PlannedRun
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None
     n_epochs: int
     is_pruned: bool = False
 
@@ -126,6 +122,7 @@ class _Session:
         data: the data folder asked for.
         workers: trainings at a time.
         running: by name of the run.
+        environment: of each training.
     """
 
     search: Search
@@ -135,17 +132,18 @@ class _Session:
     data: Path | None
     workers: int
     running: dict[str, _Running] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
 
     def run(self, stop_asked: Callable[[], bool]) -> None:
         """Train trials, so many at a time, until all that were asked for have ended, here or elsewhere."""
         n_done, n_trials = len(ended(self.study)), self.search.n_trials
         console.print(f"{self.search.grid.title}: {n_trials} trials, {n_done} of them done", markup=False)
-        environment = share_cores(max(1, min(self.workers, n_trials - n_done)))
+        self.environment = share_cores(max(1, min(self.workers, n_trials - n_done)))
         try:
             with progress(f"{self.search.grid.name}, trials", n_trials, n_done) as tick:
                 while not stop_asked():
                     while len(self.running) < self.workers and (trial := self._next()) is not None:
-                        self._begin(trial, environment, tick)
+                        self._begin(trial, tick)
                     if not self.running and not self._under_way():
                         return
                     time.sleep(POLL_SECONDS)
@@ -153,7 +151,7 @@ class _Session:
                         self._look_at(name, tick)
             raise Interrupted
         finally:
-            stop_trainings([each.process for each in self.running.values()])
+            stop_trainings([each.process for each in self.running.values() if each.process])
 
     def _next(self) -> Trial | None:
         """Return a trial to begin, which this process has from now on; None where there is none to be had."""
@@ -209,7 +207,7 @@ class _Session:
 
         return self.study.ask({key: CategoricalDistribution(values) for key, values in self.search.space.items()})
 
-    def _begin(self, trial: Trial, environment: dict[str, str], tick: Tick) -> None:
+    def _begin(self, trial: Trial, tick: Tick) -> None:
         """Train a trial, unless its run is finished, or so far behind already that it would be stopped."""
         run = self.search.plan(trial.params, trial.number)
         n_epochs, folder = run.settings.training.epochs, runs.runs_folder() / run.name
@@ -218,13 +216,21 @@ class _Session:
         if is_finished or is_pruned:
             self._tell(trial, run, "", is_pruned=is_pruned, tick=tick)
             return
-        process = start_training(run, self.data, environment)
+        if runs.is_claimed(folder):
+            self.running[run.name] = _Running(trial, run, None, n_epochs)
+            return
+        process = start_training(run, self.data, self.environment)
         trial.set_user_attr(PROCESS, process.pid)
         self.running[run.name] = _Running(trial, run, process, n_epochs)
 
     def _look_at(self, name: str, tick: Tick) -> None:
         """Report what a training has come to, and act on it."""
         each = self.running[name]
+        if each.process is None:
+            if not runs.is_claimed(runs.runs_folder() / name):
+                del self.running[name]
+                self._begin(each.trial, tick)
+            return
         # Asked first: what it wrote before it ended is then all there.
         status = each.process.poll()
         folder = runs.runs_folder() / name
@@ -238,8 +244,8 @@ class _Session:
             self._tell(each.trial, each.run, "", is_pruned=not runs.is_finished(folder), tick=tick)
             return
         error = f"training stopped with status {status}: {last_words(name)}"
-        # One that diverged says something of its settings; where nothing was ever trained, something else is wrong.
-        if status != _USER_MISTAKE or not any(trial.intermediate_values for trial in counted(self.study)):
+        # One that diverged says something of its settings. Else the trial stays under way, and is taken up again later.
+        if status != DivergedError.status:
             raise UserError(f"{name}: {error}")
         self._tell(each.trial, each.run, error, is_pruned=False, tick=tick)
 

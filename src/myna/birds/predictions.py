@@ -1,0 +1,36 @@
+"""What a net said of the photos of a split, as it lies in a run folder: a list of objects, one a photo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from textwrap import shorten
+from typing import Any
+
+from myna.errors import UserError
+from myna.files import read_json
+
+_FIELDS = ("photo", "class", "predicted")
+
+
+def name_photo(path: Path) -> str:
+    """Return the name of a photo in predictions: its class folder and its file."""
+    return f"{path.parent.name}/{path.name}"
+
+
+def read_predictions(path: Path) -> list[dict[str, Any]]:
+    """Read predictions as `myna.birds.assessment` writes them.
+
+    Raises:
+        UserError: the file does not hold them; the message names the item (counted from 0) and the field.
+    """
+    items = read_json(path)
+    if not isinstance(items, list):
+        raise UserError(f"{path}: expected a list of photos, not {type(items).__name__}")
+    for index, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise UserError(f"{path}: item {index}: expected an object with {', '.join(_FIELDS)}")
+        for field in _FIELDS:
+            if not isinstance(item.get(field), str):
+                found = shorten(repr(item[field]), 60) if field in item else "missing"
+                raise UserError(f"{path}: item {index}: {field}: {found}; expected a text")
+    return items
