@@ -527,14 +527,12 @@ def stop(number, frame):
     raise Hang
 
 
-def run_case(name, number):
-    """Run a case, and return what came of it and the seconds that it took, of a processor."""
-    reader = READERS[name]
-    case = reader.make(random.Random(f"{name} {number}"))
+def run_case(name, case):
+    """Read a case, and return what came of it and the seconds that it took, of a processor."""
     begun = time.process_time()
     signal.setitimer(signal.ITIMER_VIRTUAL, SECONDS)
     try:
-        word = reader.read(case)
+        word = READERS[name].read(case)
     finally:
         signal.setitimer(signal.ITIMER_VIRTUAL, 0)
     return word, time.process_time() - begun
@@ -542,6 +540,8 @@ def run_case(name, number):
 
 def run_block(name, numbers):
     """Run cases in a process of its own; return counts, the slowest case's seconds, megabytes, and what failed."""
+    # Drawn here, since to write a photo of 64 million pixels takes more memory than to read it.
+    cases = [READERS[name].make(random.Random(f"{name} {number}")) for number in numbers]
     reading, writing = os.pipe()
     child = os.fork()
     if not child:
@@ -551,9 +551,9 @@ def run_block(name, numbers):
         signal.signal(signal.SIGVTALRM, stop)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # where libraries in C complain
         words, slowest, failed = Counter(), 0.0, []
-        for number in numbers:
+        for number, case in zip(numbers, cases, strict=True):
             try:
-                word, seconds = run_case(name, number)
+                word, seconds = run_case(name, case)
                 words[word] += 1
                 slowest = max(slowest, seconds)
             except BaseException:

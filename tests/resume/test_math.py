@@ -93,6 +93,7 @@ def start(tiny_bert: Path, eight_problems: list[Problem], tmp_path: Path) -> Cal
 
     def run(kind: str) -> str:
         train(make_config(tiny_bert, kind), eight_problems, tmp_path / "first")
+        runs.write_summary(tmp_path / "first", minutes=0.0)
         return str(tmp_path / "first")
 
     return run
