@@ -52,8 +52,8 @@ from myna.studies.plan import StudyConfig
 
 SECONDS = 20
 """Of a processor, for one case."""
-MEGABYTES = 1800
-"""By which a process may grow: a photo of the most pixels allowed, with transparency, takes 1,600."""
+MEGABYTES = 1600
+"""By which a process may grow: two photos of the most pixels allowed, one after the other, take 1,430."""
 BLOCK = 250
 GUIDING = (
     "myna",
