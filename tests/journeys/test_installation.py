@@ -81,9 +81,9 @@ def call(installed: Path, *arguments: object) -> subprocess.CompletedProcess[str
 def test_installed_elsewhere_it_solves_with_weights_or_says_where_it_looked(installed: Path) -> None:
     where = call(installed, "math", "solve", PROBLEM)
     assert where.returncode == 2
-    assert where.stderr.startswith("myna: lstm_lstm: no shipped model at ")
+    assert where.stderr.startswith("myna: lstm_lstm_attn: no shipped model at ")
     assert where.stderr.count("\n") == 1
     assert str(ROOT) not in where.stderr, "it is not the checkout's Myna that runs"
-    solved = call(installed, "math", "solve", PROBLEM, "--model", ROOT / "models" / "math" / "lstm_lstm")
+    solved = call(installed, "math", "solve", PROBLEM, "--model", ROOT / "models" / "math" / "lstm_lstm_attn")
     assert solved.returncode == 0, solved.stderr
     assert solved.stdout.splitlines()[0] == "8"

@@ -17,7 +17,7 @@ from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.certainty import Certainty
 from myna.mathqa.problems import Problem
 from myna.mathqa.solution import Number, Solution
-from myna.mathqa.solver import BEST, MAX_WORDS, WITH_ATTENTION, WITHOUT_TRAINING, Solver
+from myna.mathqa.solver import BEST, MAX_WORDS, WITHOUT_TRAINING, Solver
 from myna.mathqa.task import MathTask
 
 TRAINING = [
@@ -27,6 +27,7 @@ TRAINING = [
     Problem("the area of a circle of radius 3 is what ?", "circle_area(n0)|", 28.27),
 ]
 TINY = {"glove": "none", "learned_size": 16, "encoder_size": 16, "decoder_size": 32, "token_size": 16, "dropout": 0.0}
+WITHOUT_ATTENTION = "lstm_lstm"
 TYPED = "Ravi has 30 apples and buys 1,400 more. How many are there?"
 
 
@@ -38,7 +39,7 @@ def models(
 ) -> Path:
     """A folder as the checkout's: models/math/ with three models that were trained alike."""
     root = tmp_path_factory.mktemp("checkout")
-    for name in (BEST, WITHOUT_TRAINING, WITH_ATTENTION):
+    for name in (BEST, WITHOUT_TRAINING, WITHOUT_ATTENTION):
         values = {"model": {**TINY, "type": name, "neighbours": {"n": 2, "size": 8}}, "data": {"min_word_count": 1}}
         task = MathTask(check(MathConfig, values, "test"), TRAINING, TRAINING)
         learn(task, 40)
@@ -59,7 +60,7 @@ def _in_the_checkout(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def solver(models: Path) -> Solver:
-    return Solver.load(models / "models" / "math" / WITH_ATTENTION)
+    return Solver.load(models / "models" / "math" / WITHOUT_TRAINING)
 
 
 def write_certainty(folder: Path, training: list[Problem]) -> None:
@@ -72,7 +73,7 @@ def certain(models: Path, tmp_path: Path) -> Path:
     """A model beside which it stands how sure one may be: sure of what was seen, and not at all alone."""
     folder = tmp_path / "certain"
     folder.mkdir()
-    for path in (models / "models" / "math" / WITH_ATTENTION).iterdir():
+    for path in (models / "models" / "math" / WITHOUT_TRAINING).iterdir():
         (folder / path.name).write_bytes(path.read_bytes())
     write_certainty(folder, TRAINING)
     return folder
@@ -81,7 +82,7 @@ def certain(models: Path, tmp_path: Path) -> Path:
 def test_a_typed_problem_is_answered_with_reasons(solver: Solver) -> None:
     solution = solver.solve(TYPED)
     assert (solution.answer, solution.answer_text, solution.message) == (1430, "1430", "")
-    assert (solution.problem, solution.model, solution.program) == (TYPED, WITH_ATTENTION, "add(n0,n1)|")
+    assert (solution.problem, solution.model, solution.program) == (TYPED, WITHOUT_TRAINING, "add(n0,n1)|")
     assert solution.numbers == [Number(name="n0", value=30), Number(name="n1", value=1400)]
     assert [(step.sentence, step.result_text) for step in solution.steps] == [("add 30 and 1400", "1430")]
     best = solution.candidates[0]
@@ -190,9 +191,8 @@ def test_attention_is_told_when_asked_for(solver: Solver, models: Path) -> None:
     assert attention.tokens == ["add", "n0", "n1", "</s>"]
     assert [len(row) for row in attention.weights] == [len(attention.words)] * 4
     assert [sum(row) for row in attention.weights] == pytest.approx([1] * 4, abs=1e-5)
-    # A model that was named is the one that is asked.
-    named = Solver.load(models / "models" / "math" / WITHOUT_TRAINING).solve(TYPED, with_attention=True)
-    assert (named.model, named.attention) == (WITHOUT_TRAINING, None)
+    other = Solver.load(models / "models" / "math" / WITHOUT_ATTENTION).solve(TYPED, with_attention=True)
+    assert (other.model, other.attention) == (WITHOUT_ATTENTION, None)
 
 
 def test_the_best_shipped_model_that_can_be_used_is_asked(data: Path) -> None:
@@ -203,9 +203,6 @@ def test_the_best_shipped_model_that_can_be_used_is_asked(data: Path) -> None:
     assert "</s>" in solution.attention.words
     other = Solver.load()
     assert (other.model_name, other.solve(TYPED).answer) == (WITHOUT_TRAINING, 1430)
-    attentive = other.solve(TYPED, with_attention=True)
-    assert (attentive.model, attentive.answer) == (WITH_ATTENTION, 1430)
-    assert attentive.attention is not None
 
 
 def test_other_training_problems_leave_the_model_that_needs_none(
@@ -223,7 +220,7 @@ def test_a_model_or_a_folder_that_is_not_there_is_one_line(
         Solver.load(models / "models" / "math" / BEST)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("myna.__file__", str(tmp_path / "a" / "b" / "c" / "__init__.py"))
-    with pytest.raises(UserError, match=r"lstm_lstm: no shipped model at .*; run Myna in its checkout") as error:
+    with pytest.raises(UserError, match=r"lstm_lstm_attn: no shipped model at .*; run Myna in its checkout") as error:
         Solver.load()
     assert "\n" not in str(error.value)
 

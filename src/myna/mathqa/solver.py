@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from functools import cached_property
 from pathlib import Path
 
 from myna.config import find_data
@@ -24,8 +23,8 @@ from myna.mathqa.task import MathModel
 from myna.mathqa.wording import find_lost_signs, find_numbers_in_words, separate
 from myna.runs import find_model, find_shipped
 
-BEST, WITHOUT_TRAINING, WITH_ATTENTION = "retrieval_lstm_attn", "lstm_lstm", "lstm_lstm_attn"
-"""Shipped models: the best, the best that needs no training problems, and the best of those that has attention."""
+BEST, WITHOUT_TRAINING = "retrieval_lstm_attn", "lstm_lstm_attn"
+"""Shipped models: the best, and the best that needs neither training problems nor a pretrained encoder."""
 MAX_WORDS = 2000
 """Of a problem; several times as many as the longest of the data has."""
 _DEGREES = (
@@ -52,7 +51,6 @@ class Solver:
     ) -> None:
         self.model_name = model_name
         self._model, self._certainty, self._index = model, certainty, index
-        self._may_change = False
 
     @classmethod
     def load(cls, model: Path | None = None, data: Path | None = None) -> Solver:
@@ -72,9 +70,7 @@ class Solver:
             # Without its training problems the best model cannot be used.
             with suppress(UserError):
                 return cls._of(find_shipped("math", BEST), folder)
-        solver = cls._of(find_shipped("math", WITHOUT_TRAINING), folder)
-        solver._may_change = True
-        return solver
+        return cls._of(find_shipped("math", WITHOUT_TRAINING), folder)
 
     @classmethod
     def _of(cls, folder: Path, data: Path | None) -> Solver:
@@ -95,11 +91,8 @@ class Solver:
             text: the problem as it was typed.
             beam_size: programs that the search keeps.
             n_best: how many of them are told, at most.
-            with_attention: tell what the model attended to; where the shipped model that was chosen has no attention,
-                another one that has is asked instead.
+            with_attention: tell what the model attended to, if it has attention.
         """
-        if with_attention and self._with_attention is not None:
-            return self._with_attention.solve(text, beam_size=beam_size, n_best=n_best, with_attention=True)
         # Half of a surrogate pair, which a shell makes of bytes that are no text, is nothing that JSON can hold.
         text = text.encode(errors="replace").decode()
         spaced = separate(text)
@@ -124,14 +117,6 @@ class Solver:
         if with_attention:
             solution.attention = self._tell_attention(spaced, best.tokens)
         return solution
-
-    @cached_property
-    def _with_attention(self) -> Solver | None:
-        """The solver that is asked for attention in place of this one."""
-        if self._may_change:
-            with suppress(UserError):
-                return self._of(find_shipped("math", WITH_ATTENTION), None)
-        return None
 
     def _begin(self, text: str, words: list[str], numbers: list[float]) -> Solution:
         """Return a solution that has no answer yet, with a message if it will have none."""
