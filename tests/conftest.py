@@ -20,6 +20,8 @@ from myna.mathqa.splits import generate_splits
 
 # Read when transformers is first imported: what is not on this machine is not looked for elsewhere.
 os.environ["HF_HUB_OFFLINE"] = "1"
+# A shell starts what goes on in the background with Ctrl-C ignored, and so would be what tests press it on.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Of the commands that tests start: as many tests as cores run at a time already.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 

@@ -70,5 +70,8 @@ def test_ctrl_c_stops_it_cleanly(tmp_path):
     with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as server:
         assert server.stdout.readline().startswith("Myna is at http://127.0.0.1:")
         server.send_signal(signal.SIGINT)
-        out, error = server.communicate(timeout=120)
+        try:
+            out, error = server.communicate(timeout=120)
+        finally:
+            server.kill()  # for which this block would wait for ever
     assert (server.returncode, out, error) == (0, "stopped\n", "")
