@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ from myna import runs
 from myna.birds.assessment import assess
 from myna.birds.audit import audit_splits
 from myna.birds.baselines import BASELINES, LabelledPhotos
+from myna.birds.cache import PhotoCache
 from myna.birds.evaluation import evaluate
 from myna.birds.predictions import name_photo, read_predictions
 from myna.birds.splits import load_splits
@@ -58,10 +60,7 @@ class BirdMeasures:
 
     def measure_baselines(self) -> list[dict[str, Any]]:
         """Fit each baseline to training, with val to choose its setting, and score it as if it were a run."""
-        photos = {
-            split: LabelledPhotos(*open_labelled(self.splits.named(split), BirdsDataSection()))
-            for split in {"train", "val", *self.names}
-        }
+        photos = {split: LabelledPhotos(*opened) for split, opened in self._opened.items()}
         measured = []
         for name, fit in BASELINES.items():
             predict = fit(photos["train"], photos["val"], len(self.splits.classes))
@@ -82,7 +81,7 @@ class BirdMeasures:
         if "test" not in self.names:
             return []
         # Photos that cannot be read were not asked about.
-        cache, label_ids = open_labelled(self.splits.test, BirdsDataSection())
+        cache, label_ids = self._opened["test"]
         photos = [
             (name_photo(path), self.splits.classes[label_id])
             for path, label_id in zip(cache.paths, label_ids, strict=True)
@@ -92,6 +91,12 @@ class BirdMeasures:
             for label, by_seed in group_by_label(measured).items()
         }
         return adjust(compare_all(outcomes, split="test"))
+
+    @cached_property
+    def _opened(self) -> dict[str, tuple[PhotoCache, list[int]]]:
+        """The photos of each split that can be read, at the size that baselines see, with their class ids."""
+        splits = {"train", "val", *self.names}
+        return {split: open_labelled(self.splits.named(split), BirdsDataSection()) for split in splits}
 
 
 def _verdicts(run: str, photos: list[tuple[str, str]]) -> list[bool]:
