@@ -23,7 +23,7 @@ def test_problems_without_an_answer_are_refused_before_any_is_decoded(
     splits = generate_splits()
     task = MathTask(check(MathConfig, {"model": TINY}, "test"), splits.train[:20], splits.dev[:2])
     model = MathModel(task.config, task.reader, task.translator)
-    monkeypatch.setattr("myna.mathqa.assessment.predict", lambda *_, **__: pytest.fail("decoded"))
+    monkeypatch.setattr("myna.mathqa.task.predict", lambda *_, **__: pytest.fail("decoded"))
     problems = [splits.dev[0], Problem("2 + 3 ?", "add(n0,n1)|", place="dev.json: item 1")]
     index, output = NeighbourIndex(splits.train[:20]), tmp_path / "predictions.json"
     with pytest.raises(UserError, match=r"^dev\.json: item 1: no answer to score against"):

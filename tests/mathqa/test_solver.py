@@ -127,7 +127,7 @@ def test_where_there_is_no_answer_it_says_why(solver: Solver, text: str, message
 
 
 def test_no_program_is_said(solver: Solver, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("myna.mathqa.answers.predict", lambda *arguments, **options: [[]])
+    monkeypatch.setattr("myna.mathqa.task.predict", lambda *arguments, **options: [[]])
     solution = solver.solve(TYPED)
     assert solution.message == "The model found no program that runs on these numbers."
     assert (solution.answer_text, solution.program, solution.candidates) == ("", "", [])
@@ -250,7 +250,7 @@ def test_a_number_that_json_cannot_hold_is_shown_all_the_same(solver: Solver, mo
     from myna.mathqa.prediction import Prediction
 
     large = Prediction(("factorial", "n0"), 0.5, ended=True)
-    monkeypatch.setattr("myna.mathqa.answers.predict", lambda *arguments, **options: [[large]])
+    monkeypatch.setattr("myna.mathqa.task.predict", lambda *arguments, **options: [[large]])
     solution = solver.solve("the factorial of 1000")
     assert (solution.answer, solution.answer_text, solution.message) == (None, "4.02387e+2567", "")
     assert as_strict_json(solution)["steps"][0]["result"] is None

@@ -8,6 +8,7 @@ from PIL import Image
 
 from myna import runs
 from myna.birds.splits import load_splits
+from myna.errors import UserError
 from myna.files import write_json
 from myna.mathqa.problems import as_items
 from myna.mathqa.splits import generate_splits
@@ -43,6 +44,12 @@ def test_the_best_run_gets_its_confused_photos(bird_folder: Path) -> None:
     assert (pair["truth"], pair["predicted"]) == ("Crow", "Egret")
     assert as_picture(pair["photos"][0]["data_uri"])
     assert "confused_photos" not in results["runs"][1]
+
+
+def test_a_file_without_predictions_is_named(bird_folder: Path) -> None:
+    write_json(runs.runs_folder() / "y" / "predictions-val.json", [{"photo": "Crow/0.png"}])
+    with pytest.raises(UserError, match=r"y/predictions-val\.json: item 0: class: missing; expected a text"):
+        add_evidence(bird_results(bird_folder), bird_folder)
 
 
 @pytest.mark.usefixtures("predictions")

@@ -29,6 +29,7 @@ def predict(measures: BirdMeasures, name: str, n_right: int) -> list[dict[str, A
             "photo": name_photo(photo.path),
             "class": classes[photo.class_id],
             "predicted": classes[photo.class_id if i < n_right else photo.class_id - 1],
+            "probability": 0.5,
         }
         for i, photo in enumerate(measures.splits.test)
     ]
@@ -60,9 +61,13 @@ def test_predictions_of_other_photos_are_refused(measures: BirdMeasures, change:
     ("content", "reason"),
     [
         ({}, "expected a list of photos, not dict"),
-        (["x"], "item 0: expected an object with photo, class, predicted"),
+        (["x"], "item 0: expected an object with photo, class, predicted, probability"),
         ([{"photo": "a/1.png", "class": "a"}], "item 0: predicted: missing; expected a text"),
         ([{"photo": 3, "class": "a", "predicted": "a"}], "item 0: photo: 3; expected a text"),
+        (
+            [{"photo": "a/1.png", "class": "a", "predicted": "a", "probability": "0.5"}],
+            "item 0: probability: '0.5'; expected a probability",
+        ),
     ],
 )
 def test_what_holds_no_predictions_is_named(measures: BirdMeasures, content: object, reason: str) -> None:

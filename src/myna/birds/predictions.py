@@ -9,7 +9,12 @@ from typing import Any
 from myna.errors import UserError
 from myna.files import read_json
 
-_FIELDS = ("photo", "class", "predicted")
+_FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
+    "photo": (str, "a text"),
+    "class": (str, "a text"),
+    "predicted": (str, "a text"),
+    "probability": ((int, float), "a probability"),
+}
 
 
 def name_photo(path: Path) -> str:
@@ -29,8 +34,8 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
     for index, item in enumerate(items):
         if not isinstance(item, dict):
             raise UserError(f"{path}: item {index}: expected an object with {', '.join(_FIELDS)}")
-        for field in _FIELDS:
-            if not isinstance(item.get(field), str):
+        for field, (kind, expected) in _FIELDS.items():
+            if not isinstance(item.get(field), kind):
                 found = shorten(repr(item[field]), 60) if field in item else "missing"
-                raise UserError(f"{path}: item {index}: {field}: {found}; expected a text")
+                raise UserError(f"{path}: item {index}: {field}: {found}; expected {expected}")
     return items

@@ -66,7 +66,10 @@ def evaluate(
     model: Model,
     split: Annotated[str, typer.Option(help="train, dev or test.")] = "test",
     beam: Annotated[int, typer.Option(help="Beam size; 1 is greedy.", min=1)] = 10,
-    search: Annotated[Literal["plain", "grammar", "execution"], typer.Option(help="What may follow.")] = "plain",
+    search: Annotated[
+        Literal["plain", "grammar", "execution", "verified"],
+        typer.Option(help="What may follow; verified: ranked by the model's verifier."),
+    ] = "plain",
     length_penalty: Annotated[
         float | None, typer.Option(min=0, max=100, help="Exponent of the length; else the model's.")
     ] = None,

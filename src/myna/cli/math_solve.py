@@ -63,18 +63,23 @@ def solve(
 def calibrate(model: ModelArgument, data: Data = None, as_json: Json = False) -> None:
     """Find out how sure one may be of a model's answers.
 
-    Fits on dev how often they are right by what speaks for them, and writes certainty.json beside the model.
+    Fits on dev how often they are right by what speaks for them, and writes certainty.json beside the model. For
+    a model that looks up neighbours it first fits what ranks their programs beside the model's own: verifier.json.
 
     Example: myna math calibrate models/math/lstm_lstm
     """
     from myna import runs
     from myna.cli.tables import print_checks
+    from myna.mathqa.calibration import add_verifier
     from myna.mathqa.calibration import calibrate as find_out
     from myna.mathqa.splits import load_splits
     from myna.mathqa.task import MathModel
 
-    folder = runs.find_model(runs.find(model))
-    certainty = find_out(MathModel.load(folder, data), load_splits(data), model)
+    folder, splits = runs.find_model(runs.find(model)), load_splits(data)
+    trained, _ = add_verifier(MathModel.load(folder, data), splits.dev, f"{model}, verifier")
+    certainty = find_out(trained, splits, model)
+    if trained.verifier is not None:
+        trained.verifier.save(folder)
     certainty.save(folder)
     if as_json:
         typer.echo(certainty.model_dump_json(indent=2))

@@ -10,7 +10,7 @@ from functools import cached_property
 from myna.mathqa.baselines import Neighbour, NeighbourIndex
 from myna.mathqa.certainty import Evidence
 from myna.mathqa.language.execute import Result, execute_text
-from myna.mathqa.prediction import Prediction, predict
+from myna.mathqa.prediction import VERIFIED, Prediction
 from myna.mathqa.problems import mask, mask_with_numbers
 from myna.mathqa.task import MathModel
 
@@ -22,7 +22,7 @@ class Answer:
     Attributes:
         text: the masked problem.
         numbers: what n0, n1, ... stand for.
-        predictions: all that the beam kept, best first; the first one's value is the answer.
+        predictions: as many as the beam keeps, best first; the first one's value is the answer.
         neighbour: the nearest training problem; None where they are not at hand.
     """
 
@@ -70,6 +70,8 @@ def answer(
 ) -> list[Answer]:
     """Answer problems: programs that run on their numbers, best first, and the nearest training problem.
 
+    They are ranked by the model's verifier, if it has one.
+
     Args:
         model: a trained model.
         index: of the training problems, if they are at hand.
@@ -77,16 +79,8 @@ def answer(
         beam_size: programs that the search keeps.
         tick: told how many more problems are done.
     """
-    found = predict(
-        model.translator,
-        model.reader,
-        texts,
-        beam_size=beam_size,
-        search="execution",
-        n_best=beam_size,
-        length_penalty=model.config.decoding.length_penalty,
-        tick=tick,
-    )
+    search = "execution" if model.verifier is None else VERIFIED
+    found = model.predict(texts, beam_size=beam_size, search=search, n_best=beam_size, tick=tick)
     neighbours = index.nearest([mask(text) for text in texts]) if index else [None] * len(texts)
     answers = []
     for text, predictions, neighbour in zip(texts, found, neighbours, strict=True):

@@ -10,7 +10,6 @@ from myna.engine.tracking import progress
 from myna.files import write_json
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.evaluation import evaluate
-from myna.mathqa.prediction import predict
 from myna.mathqa.problems import Problem, as_items, check_scorable
 from myna.mathqa.task import MathModel
 
@@ -34,7 +33,7 @@ def assess(
         index: over the training problems, which splits the scores into seen, novel and far.
         title: of the progress bar.
         beam_size: hypotheses kept at each step.
-        search: one of `myna.mathqa.prediction.SEARCHES`.
+        search: as for `MathModel.predict`.
         output: where the predictions go.
         length_penalty: None takes the one chosen for the model.
 
@@ -42,7 +41,7 @@ def assess(
         the scores as `evaluate` gives them, with beam_size, search, length_penalty, seconds and problems_per_second.
 
     Raises:
-        UserError: a problem has no answer, no reference, or none that parses.
+        UserError: a problem has no answer, no reference, or none that parses; or the model lacks a verifier.
     """
     check_scorable(problems)
     if length_penalty is None:
@@ -51,15 +50,7 @@ def assess(
     model.prepare(texts)
     started = time.monotonic()
     with progress(title, len(texts)) as tick:
-        found = predict(
-            model.translator,
-            model.reader,
-            texts,
-            beam_size=beam_size,
-            search=search,
-            length_penalty=length_penalty,
-            tick=tick,
-        )
+        found = model.predict(texts, beam_size=beam_size, search=search, length_penalty=length_penalty, tick=tick)
     seconds = time.monotonic() - started
     predicted = [programs[0].text if programs else "" for programs in found]
     write_json(output, as_items(problems, predicted))

@@ -1,9 +1,9 @@
-"""How often a model's answers are right by what speaks for them: fitted on dev, checked on test."""
+"""What is fitted on dev once a model is trained: what ranks its programs, and how sure one may be of its answers."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from myna.engine.tracking import progress
 from myna.errors import UserError
@@ -12,8 +12,10 @@ from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.certainty import Certainty, Evidence, check, fit
 from myna.mathqa.evaluation import FAR_COSINE, judge_problem
 from myna.mathqa.problems import Problem, check_scorable
+from myna.mathqa.readers import NeighbourReader
 from myna.mathqa.splits import Splits
 from myna.mathqa.task import MathModel
+from myna.mathqa.verification import fit_verifier
 from myna.mathqa.wording import separate
 
 BEAM_SIZE = 10
@@ -45,6 +47,30 @@ class _Tried:
         """Return those that are chosen."""
         kept = [i for i, is_chosen in enumerate(chosen) if is_chosen]
         return _Tried([self.evidence[i] for i in kept], [self.right[i] for i in kept])
+
+
+def add_verifier(model: MathModel, problems: Sequence[Problem], title: str) -> tuple[MathModel, list[str]]:
+    """Return a model with a verifier, if it looks up neighbours; any other as it is.
+
+    Args:
+        model: a trained model.
+        problems: of dev.
+        title: of the progress bar.
+
+    Returns:
+        the model; and the programs that `fit_verifier` chooses for the problems, none for a model without a verifier.
+
+    Raises:
+        UserError: a problem cannot be scored against.
+    """
+    if not isinstance(model.reader, NeighbourReader):
+        return model, []
+    check_scorable(problems)
+    texts = [problem.text for problem in problems]
+    with progress(title, len(texts)) as tick:
+        found = model.predict(texts, beam_size=BEAM_SIZE, search="execution", n_best=BEAM_SIZE, tick=tick)
+    verifier, chosen = fit_verifier(problems, found, model.reader.neighbours(texts))
+    return replace(model, verifier=verifier), chosen
 
 
 def calibrate(model: MathModel, splits: Splits, title: str) -> Certainty:

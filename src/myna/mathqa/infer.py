@@ -10,7 +10,7 @@ from typing import get_args
 from myna.config import MathModelSection
 from myna.errors import UserError
 from myna.files import write_json
-from myna.mathqa.prediction import SEARCHES, predict
+from myna.mathqa.prediction import SEARCHES, VERIFIED
 from myna.mathqa.problems import read_items
 from myna.mathqa.task import MathModel
 
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model_type", choices=MODEL_TYPES, required=True)
     parser.add_argument("--test_data_file", type=Path, required=True, help="a JSON list of objects with a Problem")
     parser.add_argument("--data", type=Path, help="where mathqa/train.json is, for a model that looks problems up")
-    parser.add_argument("--search", choices=SEARCHES, default="plain", help="what may follow in the beam")
+    parser.add_argument("--search", choices=(*SEARCHES, VERIFIED), default="plain", help="what may follow in the beam")
     options = parser.parse_args(arguments)
     try:
         infer(
@@ -63,14 +63,7 @@ def infer(
     model = MathModel.load(model_file if model_file.is_dir() else model_file.parent, data)
     if model.config.model.type != model_type:
         raise UserError(f"{model_file}: holds a {model.config.model.type}, not the {model_type} of --model_type")
-    found = predict(
-        model.translator,
-        model.reader,
-        [item["Problem"] for item in items],
-        beam_size=beam_size,
-        search=search,
-        length_penalty=model.config.decoding.length_penalty,
-    )
+    found = model.predict([item["Problem"] for item in items], beam_size=beam_size, search=search)
     for item, programs in zip(items, found, strict=True):
         item["predicted"] = programs[0].text if programs else ""
     write_json(test_data_file, items)

@@ -20,6 +20,8 @@ from myna.mathqa.translator import Translator
 from myna.mathqa.vocabulary import END, START, Vocabularies
 
 SEARCHES = ("plain", "grammar", "execution")
+VERIFIED = "verified"
+"""What a model with a verifier knows beside SEARCHES: see `myna.mathqa.task.MathModel.predict`."""
 # The longest reference has 147 tokens.
 MAX_STEPS = 150
 BATCH_SIZE = 64

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from myna.mathqa.baselines import Neighbour, NeighbourIndex
 from myna.mathqa.language.program import parse
+from myna.mathqa.problems import mask
 from myna.mathqa.vocabulary import END, SPECIAL_TOKENS, UNKNOWN, Vocabularies
 
 Source = tuple[tuple[int, ...], ...]
@@ -98,8 +99,11 @@ class NeighbourReader:
         from 1 to 12. Beside a token n{i} stand the words left and right of that number in the neighbour's own text, so
         that a number of the problem can be found for it; elsewhere they are padding.
         """
-        text = " ".join(words)
-        return self.show(words, self.index.ranked([text], self.n)[0])
+        return self.show(words, self.index.ranked([" ".join(words)], self.n)[0])
+
+    def neighbours(self, texts: Sequence[str]) -> list[list[Neighbour]]:
+        """Return the training problems that are looked up for each problem, given as it was typed."""
+        return self.index.ranked([mask(text) for text in texts], self.n)
 
     def show(self, words: Sequence[str], neighbours: Sequence[Neighbour]) -> Source:
         """Return the source of a text beside given neighbours."""

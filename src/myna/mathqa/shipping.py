@@ -11,8 +11,9 @@ from myna.engine.checkpoint import WEIGHTS, check_replaceable, replace_folder, s
 from myna.files import write_json, write_text
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import NeighbourIndex
-from myna.mathqa.calibration import calibrate
-from myna.mathqa.prediction import SEARCHES
+from myna.mathqa.calibration import add_verifier, calibrate
+from myna.mathqa.evaluation import evaluate
+from myna.mathqa.prediction import SEARCHES, VERIFIED
 from myna.mathqa.splits import Splits
 from myna.mathqa.task import VOCABULARIES, MathModel, is_bert
 
@@ -41,8 +42,12 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
         save(model.config, folder / runs.CONFIG)
         model.vocabularies.save(folder / VOCABULARIES)
         save_weights(folder / WEIGHTS, model.translator.state_dict(), half=True)
-        written = MathModel.load(folder, data)
+        written, chosen = add_verifier(MathModel.load(folder, data), splits.dev, f"{destination.name}, verifier")
         scores = _measure(written, splits, run, destination.name)
+        if written.verifier is not None:
+            written.verifier.save(folder)
+            how = {"beam_size": BEAM_SIZE, "search": VERIFIED}
+            scores["dev"][VERIFIED] = {**how, **evaluate(splits.dev, chosen, NeighbourIndex(splits.train))}
         write_json(folder / runs.SCORES, scores)
         runs.copy_record(run, folder)
         calibrate(written, splits, f"{destination.name}, certainty").save(folder)
@@ -53,8 +58,12 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
 
 
 def _measure(model: MathModel, splits: Splits, run: Path, name: str) -> dict[str, dict[str, Any]]:
-    """Score a model on dev and test with every search; return the scores by split and search."""
+    """Score a model on dev and test with every search; return the scores by split and search.
+
+    A verifier is scored on test alone, since it was fitted on dev.
+    """
     index = NeighbourIndex(splits.train)
+    of_test = SEARCHES if model.verifier is None else (*SEARCHES, VERIFIED)
     return {
         split: {
             search: assess(
@@ -66,9 +75,9 @@ def _measure(model: MathModel, splits: Splits, run: Path, name: str) -> dict[str
                 search=search,
                 output=run / f"shipped-{split}-{BEAM_SIZE}-{search}.json",
             )
-            for search in SEARCHES
+            for search in searches
         }
-        for split in ("dev", "test")
+        for split, searches in (("dev", SEARCHES), ("test", of_test))
     }
 
 
@@ -127,6 +136,10 @@ def _describe_foundation(config: MathConfig) -> list[str]:
         lines.append(
             f"- Looks up the {section.neighbours.n} nearest of the training problems, which have to be at hand "
             f"(--data, $MYNA_DATA or ./data; hash {section.neighbours.sha256[:16]}, checked when loading)"
+        )
+        lines.append(
+            "- Verified: its programs and the neighbours' are ranked by a verifier that was fitted on dev; the score "
+            "there is by ten-fold cross-validation"
         )
     return lines
 

@@ -25,10 +25,12 @@ class Step(BaseModel):
 
 
 class Candidate(BaseModel):
-    """One of the programs that the beam kept."""
+    """One of the programs that the beam kept, or that a near training problem has."""
 
     program: str
-    probability: float = Field(description="of the whole program, in the model's view")
+    probability: float = Field(
+        description="of the whole program, in the model's view; in its verifier's, where it has one"
+    )
     answer: float | None
     answer_text: str = Field(description="as it is shown; why there is none, where there is none")
 
@@ -67,7 +69,7 @@ class Solution(BaseModel):
     )
     certainty_text: str = Field(description="the same in a sentence")
     candidates: list[Candidate] = Field(
-        description="best first: by probability per token, so a likelier one may come later"
+        description="best first: by the verifier, else by probability per token, so that a likelier one may come later"
     )
     nearest: Nearest | None
     notes: list[str] = Field(description="what a reader should know: numbers in words that were not read, and the like")

@@ -7,6 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -26,12 +27,15 @@ from myna.mathqa.evaluation import judge_problem
 from myna.mathqa.glove import load_glove
 from myna.mathqa.index_cache import load_index
 from myna.mathqa.language.score import Verdict, summarise
-from myna.mathqa.prediction import predict
+from myna.mathqa.prediction import VERIFIED, Prediction, predict
 from myna.mathqa.problems import Problem, check_scorable, mask
 from myna.mathqa.readers import NeighbourReader, PieceReader, Reader, Source, WordReader
 from myna.mathqa.retrieval import RetrievalEncoder
 from myna.mathqa.states import StateStore
 from myna.mathqa.translator import Translator, sequence_loss
+from myna.mathqa.verification import verify
+from myna.mathqa.verifier import FILE as VERIFIER
+from myna.mathqa.verifier import Verifier
 from myna.mathqa.vocabulary import PAD, UNKNOWN, Vocabularies
 from myna.runs import CONFIG, find_model, is_finished, runs_folder
 from myna.runs import find as find_run
@@ -183,11 +187,19 @@ def _build_bert(section: MathModelSection, copied: Tensor, bert: Pretrained) -> 
 
 @dataclass(frozen=True)
 class MathModel:
-    """A trained model with all that is needed to use it."""
+    """A trained model with all that is needed to use it.
+
+    Attributes:
+        config: as it was trained.
+        reader: what turns a masked text into what its encoder reads.
+        translator: its weights.
+        verifier: of a model that looks up neighbours, what ranks their programs beside its own; None if there is none.
+    """
 
     config: MathConfig
     reader: Reader
     translator: Translator
+    verifier: Verifier | None = None
 
     @property
     def vocabularies(self) -> Vocabularies:
@@ -198,6 +210,49 @@ class MathModel:
         """Store what frozen layers of a BERT make of problems that will be read more than once."""
         if isinstance(self.translator.encoder, BertEncoder):
             self.translator.encoder.prepare([self.reader(mask(text).split())[1] for text in texts])
+
+    def predict(
+        self,
+        texts: Sequence[str],
+        *,
+        beam_size: int,
+        search: str = "plain",
+        n_best: int = 1,
+        length_penalty: float | None = None,
+        tick: Callable[[int], object] = lambda n: None,
+    ) -> list[list[Prediction]]:
+        """Write programs for problems.
+
+        Args:
+            texts: the problems as they were given.
+            beam_size: hypotheses kept at each step; 1 is greedy.
+            search: one of `myna.mathqa.prediction.SEARCHES`; or "verified", which ranks what execution guidance keeps
+                and the programs of the nearest training problems by the model's verifier.
+            n_best: programs returned for a problem, at most.
+            length_penalty: exponent of the length that divides a log-probability; None takes the model's own.
+            tick: told how many more problems are done.
+
+        Returns:
+            For each problem, in order, its best programs, best first; none if the search found none.
+
+        Raises:
+            UserError: the search is "verified", and the model has no verifier.
+        """
+        if length_penalty is None:
+            length_penalty = self.config.decoding.length_penalty
+        write = partial(
+            predict, self.translator, self.reader, texts, beam_size=beam_size, length_penalty=length_penalty, tick=tick
+        )
+        if search != VERIFIED:
+            return write(search=search, n_best=n_best)
+        if self.verifier is None or not isinstance(self.reader, NeighbourReader):
+            raise UserError(
+                f"search: 'verified' needs a model with a {VERIFIER}, which a {self.config.model.type} has not; of a "
+                "retrieval_lstm_attn, `myna math calibrate` makes one"
+            )
+        found = write(search="execution", n_best=beam_size)
+        neighbours = self.reader.neighbours(texts)
+        return [verify(self.verifier, *each)[:n_best] for each in zip(texts, found, neighbours, strict=True)]
 
     @classmethod
     def load(cls, folder: Path, data: Path | None = None) -> MathModel:
@@ -216,7 +271,8 @@ class MathModel:
         resources = find_resources(config.model, lambda: load_index(data, config.data.limit))
         translator = build_translator(config.model, vocabularies, resources, initialise=False)
         load_weights(translator, folder / WEIGHTS)
-        return cls(config, build_reader(config.model, vocabularies, resources), translator.eval())
+        reader = build_reader(config.model, vocabularies, resources)
+        return cls(config, reader, translator.eval(), Verifier.load(folder))
 
 
 class MathTask:

@@ -11,6 +11,7 @@ from typing import Any
 
 from myna import runs
 from myna.birds.confusion import show_confused
+from myna.birds.predictions import read_predictions as read_photos
 from myna.birds.splits import load_splits
 from myna.birds.thumbnails import make_thumbnail
 from myna.config import find_data
@@ -142,7 +143,7 @@ def _find_confused(results: Results, run: Run, data: Path | None) -> list[dict[s
     except UserError:
         # A data folder may hold word problems alone.
         return []
-    return show_confused(read_json(path), splits.val) if splits.source == results.get("source") else []
+    return show_confused(read_photos(path), splits.val) if splits.source == results.get("source") else []
 
 
 def _folder_of(run: Run) -> Path:

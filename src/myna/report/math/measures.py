@@ -23,8 +23,8 @@ SPLITS = ("test", "dev")
 """Splits that are scored, the most telling first."""
 SUBSETS = ("seen", "novel", "far")
 """Parts of a split, from the easiest to the hardest."""
-SEARCHES = {"plain": "plain", "grammar": "grammar", "execution": "grammar + execution"}
-"""Kinds of beam search as people read them; execution guidance implies the grammar."""
+SEARCHES = {"plain": "plain", "grammar": "grammar", "execution": "grammar + execution", "verified": "verified"}
+"""Kinds of beam search as people read them; execution guidance implies the grammar, and a verifier both."""
 
 
 def share(score: Score, measure: str, subset: str = "") -> float | None:
