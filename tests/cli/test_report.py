@@ -25,7 +25,8 @@ def write_run(name, n_right):
     save(BirdsConfig.model_validate({"name": name}), folder / runs.CONFIG)
     write_json(folder / runs.SUMMARY, {"n_parameters": 7, "minutes": 1.5, "best_score": 0.5})
     write_json(folder / "scores-test.json", {"accuracy": n_right / 20})
-    photos = [{"photo": str(i), "class": "a", "predicted": "a" if i < n_right else "b"} for i in range(20)]
+    said = ["a" if i < n_right else "b" for i in range(20)]
+    photos = [{"photo": str(i), "class": "a", "predicted": each, "probability": 0.5} for i, each in enumerate(said)]
     write_json(folder / "predictions-test.json", photos)
     return folder
 
