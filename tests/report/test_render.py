@@ -113,6 +113,14 @@ def test_equal_results_give_equal_bytes(whole: tuple[Path, str, str], results: R
     assert len(all_bytes(whole[0])) == 2 + 14
 
 
+def test_drawings_of_an_earlier_report_go_and_others_stay(results: Results, tmp_path: Path) -> None:
+    render([results, {**results, "name": "other"}], tmp_path)
+    (tmp_path / "figures" / "mine.svg").write_text("<svg/>")
+    render([results], tmp_path)
+    linked = re.findall(r"\(figures/([^)]+)\)", (tmp_path / "report.md").read_text())
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == sorted([*linked, "mine.svg"])
+
+
 def test_html_and_markdown_have_the_same_tables(whole: tuple[Path, str, str]) -> None:
     _, html, markdown = whole
     n_tables = html.count("<table")

@@ -24,7 +24,8 @@ from myna.mathqa.wording import find_lost_signs, find_numbers_in_words, separate
 from myna.runs import find_model, find_shipped
 
 BEST, WITHOUT_TRAINING = "retrieval_lstm_attn", "lstm_lstm_attn"
-"""Shipped models: the best, and the best that needs neither training problems nor a pretrained encoder."""
+"""Shipped models: the best; and of those that need neither training problems nor a pretrained encoder, the one that is
+the better at novel problems on dev, and has attention to show."""
 MAX_WORDS = 2000
 """Of a problem; several times as many as the longest of the data has."""
 _DEGREES = (

@@ -10,7 +10,7 @@ from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from myna.files import replacing, write_text
+from myna.files import read_text, replacing, write_text
 from myna.report.document import Figure, Gallery, Report
 from myna.report.drawing import as_file
 from myna.report.markdown import FIGURES, write_markdown
@@ -41,8 +41,13 @@ def render(studies: Sequence[Results], folder: Path, stem: str = "report") -> Pa
         UserError: a file cannot be written.
     """
     report = build_report(studies)
+    markdown, path = write_markdown(report), folder / f"{stem}.md"
+    earlier = _linked(read_text(path)) if path.is_file() else set()
     _write_figures(report, folder / FIGURES)
-    write_text(folder / f"{stem}.md", write_markdown(report))
+    write_text(path, markdown)
+    # Left behind, a drawing of the report that stood here would pass for one of this one.
+    for name in earlier - _linked(markdown):
+        (folder / FIGURES / name).unlink(missing_ok=True)
     write_text(folder / f"{stem}.html", write_html(report))
     return folder / f"{stem}.html"
 
@@ -64,6 +69,11 @@ def write_html(report: Report) -> str:
 def _keep_together(value: Any) -> Any:
     """Put no-break spaces into a text where a figure would be torn apart."""
     return _BREAK.sub("\N{NO-BREAK SPACE}", value) if type(value) is str else value
+
+
+def _linked(markdown: str) -> set[str]:
+    """Return the names of the files in figures/ that a report shows."""
+    return set(re.findall(rf"\]\({FIGURES}/([\w.-]+)\)", markdown))
 
 
 def _write_figures(report: Report, folder: Path) -> None:
