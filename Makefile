@@ -45,6 +45,7 @@ figures: .venv/installed        ## the pictures in README and docs: of the shipp
 	cp runs/report/figures/{dev-exact-match,loss-*}.svg docs/
 	$(BIN)/myna report make norms
 	cp runs/studies/norms/figures/val-accuracy.svg docs/birds-val-accuracy.svg
+	cp runs/studies/norms/figures/loss-training-photos.svg docs/birds-training-loss.svg
 
 wheel: .venv/installed          ## the wheel, in dist/: the same bytes from the same commit
 	rm -rf build
