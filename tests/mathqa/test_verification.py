@@ -125,7 +125,7 @@ def test_a_model_without_a_verifier_says_what_makes_one(
         plain.predict([TEXT], beam_size=1, search="verified")
 
 
-def test_a_verified_model_ranks_its_neighbours_programs_too(model: MathModel, splits: Splits, tmp_path: Path) -> None:
+def test_a_verified_model_ranks_its_neighbours_programs_too(model: MathModel, splits: Splits) -> None:
     verified, chosen = add_verifier(model, splits.dev, "test")
     assert verified.verifier is not None
     assert len(chosen) == len(splits.dev)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from myna.birds.photos import BrokenPhotoError
+from myna.birds.predictions import name_photo
 from myna.birds.splits import PhotoFile
 from myna.birds.thumbnails import make_thumbnail
 
@@ -32,7 +33,7 @@ def show_confused(
         class that it named rightly and was surest of. A photo has `name`, `probability` (of the predicted class) and
         `data_uri`.
     """
-    paths = {f"{photo.path.parent.name}/{photo.path.name}": photo.path for photo in photos}
+    paths = {name_photo(photo.path): photo.path for photo in photos}
     surest = sorted(predictions, key=lambda each: (-each["probability"], each["photo"]))
     sizes = Counter(each["class"] for each in predictions)
     pairs = Counter((each["class"], each["predicted"]) for each in predictions if each["class"] != each["predicted"])

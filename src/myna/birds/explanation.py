@@ -25,6 +25,7 @@ from myna.birds.class_names import AskedClass, add_stand_ins, describe_missing, 
 from myna.birds.contact_sheet import SIDE, Band, Tile, draw_overlay, draw_sheet
 from myna.birds.gradcam import Maps, compute_maps
 from myna.birds.photos import read_photo
+from myna.birds.predictions import name_photo
 from myna.birds.splits import BirdSplits
 from myna.birds.task import BirdModel, open_labelled
 from myna.birds.views import EvalView
@@ -325,7 +326,7 @@ def _describe_case(answers: Answers, case: Case, stem: str) -> dict[str, Any]:
     """Return the part of the index on a photo."""
     path, classes = answers.cache.paths[case.index], answers.model.labels.classes
     return {
-        "photo": f"{path.parent.name}/{path.name}",
+        "photo": name_photo(path),
         "is_right": case.is_right,
         "class": classes[case.class_id],
         "class_probability": round(case.class_probability, 4),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +9,7 @@ from functools import cached_property
 from myna.mathqa.baselines import Neighbour, NeighbourIndex
 from myna.mathqa.certainty import Evidence
 from myna.mathqa.language.execute import Result, execute_text
+from myna.mathqa.language.score import is_same
 from myna.mathqa.prediction import VERIFIED, Prediction
 from myna.mathqa.problems import mask, mask_with_numbers
 from myna.mathqa.task import MathModel
@@ -87,13 +87,3 @@ def answer(
         words, numbers = mask_with_numbers(text)
         answers.append(Answer(" ".join(words), numbers, predictions, neighbour))
     return answers
-
-
-def is_same(value: float | None, other: float | None) -> bool:
-    """Return whether two values are the same answer, the last digits of floating-point numbers aside."""
-    if value is None or other is None:
-        return False
-    try:
-        return math.isclose(value, other, rel_tol=1e-6, abs_tol=1e-12)
-    except OverflowError:  # of a whole number that no float can hold
-        return value == other

@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from myna.errors import UserError
-from myna.files import read_json, write_json
+from myna.mathqa.fitted import Fitted
 
 FILE = "certainty.json"
 N_BINS = 10
@@ -57,10 +55,10 @@ class Check(BaseModel):
     calibration_error: float = Field(description="mean distance of the two over ten bins of equally many problems")
 
 
-class Certainty(BaseModel):
+class Certainty(Fitted):
     """How sure one may be of a model's answers."""
 
-    model_config = ConfigDict(extra="forbid")
+    file = FILE
 
     training_sha256: str = Field(description="hash of the training problems that likeness is meant to")
     n: int = Field(description="dev problems that the curves were fitted on")
@@ -80,26 +78,6 @@ class Certainty(BaseModel):
         """Return how likely an answer is right."""
         weights = self.alone if evidence.likeness is None else self.beside_training
         return float(_probabilities(np.array([evidence.features()]), np.array(weights))[0])
-
-    def save(self, folder: Path) -> None:
-        """Write it beside the model."""
-        write_json(folder / FILE, self.model_dump())
-
-    @classmethod
-    def load(cls, folder: Path) -> Certainty | None:
-        """Read that of a model; None if it has none.
-
-        Raises:
-            UserError: the file is broken.
-        """
-        if not (folder / FILE).exists():
-            return None
-        try:
-            return cls.model_validate(read_json(folder / FILE))
-        except ValidationError as error:
-            first = error.errors()[0]
-            place = ".".join(map(str, first["loc"]))
-            raise UserError(f"{folder / FILE}: {place}: {first['msg']}") from None
 
 
 def fit(evidence: Sequence[Evidence], right: Sequence[bool]) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,8 @@ from myna.mathqa.language.numbers import find_numbers, strip_commas
 from myna.mathqa.language.program import parse
 
 SPLITS = ("train", "dev", "test")
+NUMBER_WORD = re.compile(r"n\d+")
+"""What stands for a number in a masked text and in a program: n0, n1, ..."""
 
 
 @dataclass(frozen=True)

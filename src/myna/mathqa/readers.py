@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
 from myna.mathqa.baselines import Neighbour, NeighbourIndex
 from myna.mathqa.language.program import parse
-from myna.mathqa.problems import mask
+from myna.mathqa.problems import NUMBER_WORD, mask
 from myna.mathqa.vocabulary import END, SPECIAL_TOKENS, UNKNOWN, Vocabularies
 
 Source = tuple[tuple[int, ...], ...]
 """What an encoder reads of a problem: first the ids of its words, then whatever else it asks for, as whole numbers."""
 
-_NUMBER = re.compile(r"n\d+")
 _EXACT = 11  # the degree of likeness of a text that is the same; others have 0 to 10
 
 
@@ -73,7 +71,7 @@ class PieceReader:
         """Return what BERT reads for a word."""
         if word == SPECIAL_TOKENS[UNKNOWN]:
             return str(self._tokenizer.unk_token)
-        return str(self._tokenizer.mask_token) if self._numbers == "mask" and _NUMBER.fullmatch(word) else word
+        return str(self._tokenizer.mask_token) if self._numbers == "mask" and NUMBER_WORD.fullmatch(word) else word
 
 
 class NeighbourReader:
@@ -122,7 +120,7 @@ class NeighbourReader:
             words = neighbour.text.split()
             # <pad> on both sides of the text
             around = [0, *self.vocabularies.words.ids(words), 0]
-            sides = {word: (around[i], around[i + 2]) for i, word in enumerate(words) if _NUMBER.fullmatch(word)}
+            sides = {word: (around[i], around[i + 2]) for i, word in enumerate(words) if NUMBER_WORD.fullmatch(word)}
             tokens = parse(neighbour.program).tokens
             ids = self.vocabularies.tokens.ids(tokens)
             rows = [(token_id, *sides.get(token, (0, 0))) for token, token_id in zip(tokens, ids, strict=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,9 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
         model.vocabularies.save(folder / VOCABULARIES)
         save_weights(folder / WEIGHTS, model.translator.state_dict(), half=True)
         written, chosen = add_verifier(MathModel.load(folder, data), splits.dev, f"{destination.name}, verifier")
-        scores = _measure(written, splits, run, destination.name)
         if written.verifier is not None:
             written.verifier.save(folder)
-            how = {"beam_size": BEAM_SIZE, "search": VERIFIED}
-            scores["dev"][VERIFIED] = {**how, **evaluate(splits.dev, chosen, NeighbourIndex(splits.train))}
+        scores = _measure(written, chosen, splits, run, destination.name)
         write_json(folder / runs.SCORES, scores)
         runs.copy_record(run, folder)
         calibrate(written, splits, f"{destination.name}, certainty").save(folder)
@@ -57,14 +56,16 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
     replace_folder(destination, write)
 
 
-def _measure(model: MathModel, splits: Splits, run: Path, name: str) -> dict[str, dict[str, Any]]:
+def _measure(
+    model: MathModel, chosen: Sequence[str], splits: Splits, run: Path, name: str
+) -> dict[str, dict[str, Any]]:
     """Score a model on dev and test with every search; return the scores by split and search.
 
-    A verifier is scored on test alone, since it was fitted on dev.
+    On dev, on which a verifier was fitted, its score is that of the programs `chosen` by cross-validation.
     """
     index = NeighbourIndex(splits.train)
     of_test = SEARCHES if model.verifier is None else (*SEARCHES, VERIFIED)
-    return {
+    scores = {
         split: {
             search: assess(
                 model,
@@ -79,6 +80,10 @@ def _measure(model: MathModel, splits: Splits, run: Path, name: str) -> dict[str
         }
         for split, searches in (("dev", SEARCHES), ("test", of_test))
     }
+    if model.verifier is not None:
+        how = {"beam_size": BEAM_SIZE, "search": VERIFIED}
+        scores["dev"][VERIFIED] = {**how, **evaluate(splits.dev, chosen, index)}
+    return scores
 
 
 def _card(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from myna.config import find_data
 from myna.errors import UserError
-from myna.mathqa.answers import Answer, answer, is_same
+from myna.mathqa.answers import Answer, answer
 from myna.mathqa.attention_maps import map_attention
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.certainty import Certainty
@@ -16,6 +16,7 @@ from myna.mathqa.display import as_json_number, show_number, tell_steps
 from myna.mathqa.evaluation import FAR_COSINE
 from myna.mathqa.index_cache import load_index
 from myna.mathqa.language.program import parse
+from myna.mathqa.language.score import is_same
 from myna.mathqa.problems import mask_with_numbers
 from myna.mathqa.readers import NeighbourReader
 from myna.mathqa.solution import Attention, Candidate, Nearest, Number, Solution

@@ -13,18 +13,21 @@ self-consistency (Wang et al. 2022, arXiv 2203.11171).
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field
 
 from myna.errors import UserError
-from myna.files import read_json, write_json
 from myna.mathqa.baselines import Neighbour
+from myna.mathqa.fitted import Fitted
+from myna.mathqa.language.operations import OPERATIONS
+from myna.mathqa.language.score import is_same
+from myna.mathqa.problems import NUMBER_WORD
 
 FILE = "verifier.json"
 FEATURES = (
@@ -59,7 +62,6 @@ _LEAST_LOG_OF_TOKEN = -4.0
 _QUESTION = 12  # words at a problem's end
 _TEMPERATURE = 0.05  # of likeness, where neighbours vote
 _RIDGE = 10.0
-_NUMBER = re.compile(r"n\d+")
 
 Array = NDArray[np.float64]
 
@@ -95,7 +97,9 @@ def describe(words: Sequence[str], numbers: Sequence[float], candidates: Sequenc
     asks_how_many = "how many" in " ".join(words[-_QUESTION:])
     rows = []
     for candidate in candidates:
-        agreeing = [vote for other, vote in zip(candidates, votes, strict=True) if _agree(candidate.value, other.value)]
+        agreeing = [
+            vote for other, vote in zip(candidates, votes, strict=True) if is_same(candidate.value, other.value)
+        ]
         rows.append(
             [
                 *_of_search(candidate, best),
@@ -111,9 +115,9 @@ def describe(words: Sequence[str], numbers: Sequence[float], candidates: Sequenc
 
 def _votes(candidate: Candidate, nearest: float) -> tuple[float, float]:
     """Return how much of likeness and of probability a candidate gives to its value."""
-    likeness, log_probability = candidate.neighbour, candidate.log_probability
+    neighbour, log_probability = candidate.neighbour, candidate.log_probability
     return (
-        math.exp((likeness.cosine - nearest) / _TEMPERATURE) if likeness is not None else 0.0,
+        math.exp((neighbour.cosine - nearest) / _TEMPERATURE) if neighbour is not None else 0.0,
         math.exp(log_probability) if log_probability is not None else 0.0,
     )
 
@@ -137,7 +141,7 @@ def _of_neighbour(neighbour: Neighbour | None, nearest: float, words: Sequence[s
         others == list(words),
         neighbour.cosine,
         neighbour.cosine - nearest,
-        abs(sum(_NUMBER.fullmatch(word) is not None for word in others) - n_numbers),
+        abs(sum(NUMBER_WORD.fullmatch(word) is not None for word in others) - n_numbers),
         len(question & theirs) / max(1, len(question | theirs)),
     ]
 
@@ -152,19 +156,17 @@ def _of_value(value: float, numbers: Sequence[float], asks_how_many: bool) -> li
         _is_whole(100 * value),
         value > 0,
         0 < value < 1,
-        any(_agree(value, number) for number in numbers),
+        any(is_same(value, number) for number in numbers),
         magnitude,
         magnitude - largest,
     ]
 
 
 def _of_program(tokens: Sequence[str], n_numbers: int) -> list[float]:
-    used = {token for token in tokens if _NUMBER.fullmatch(token)}
+    used = {token for token in tokens if NUMBER_WORD.fullmatch(token)}
     return [
         n_numbers - len(used),
-        sum(
-            token.isidentifier() and not _NUMBER.fullmatch(token) and not token.startswith("const_") for token in tokens
-        ),
+        sum(token in OPERATIONS for token in tokens),
         sum(token.startswith("const_") for token in tokens),
     ]
 
@@ -173,14 +175,10 @@ def _is_whole(value: float) -> bool:
     return abs(value) < 1e15 and abs(value - round(value)) < 1e-6
 
 
-def _agree(value: float, other: float) -> bool:
-    return math.isclose(value, other, rel_tol=1e-6, abs_tol=1e-12)
-
-
-class Verifier(BaseModel):
+class Verifier(Fitted):
     """Ranks candidates by weights of their features."""
 
-    model_config = ConfigDict(extra="forbid")
+    file = FILE
 
     n: int = Field(description="problems that it was fitted on: those with both a right and a wrong candidate")
     weights: dict[str, float] = Field(description="of each feature; their sums are log-odds between candidates")
@@ -196,27 +194,16 @@ class Verifier(BaseModel):
         shares: Array = odds / odds.sum()
         return shares
 
-    def save(self, folder: Path) -> None:
-        """Write the weights into a model folder."""
-        write_json(folder / FILE, self.model_dump())
-
     @classmethod
-    def load(cls, folder: Path) -> Verifier | None:
-        """Read what `save` wrote; None where there is none.
+    def load(cls, folder: Path) -> Self | None:
+        """Read that of a model; None if it has none.
 
         Raises:
-            UserError: the file holds something else.
+            UserError: the file is broken, or weighs other features.
         """
-        path = folder / FILE
-        if not path.is_file():
-            return None
-        try:
-            verifier = cls.model_validate(read_json(path))
-        except ValidationError as error:
-            first = error.errors()[0]
-            raise UserError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
-        if set(verifier.weights) != set(FEATURES):
-            raise UserError(f"{path}: weights: expected those of {', '.join(FEATURES)}")
+        verifier = super().load(folder)
+        if verifier is not None and set(verifier.weights) != set(FEATURES):
+            raise UserError(f"{folder / FILE}: weights: expected those of {', '.join(FEATURES)}")
         return verifier
 
 
@@ -246,9 +233,8 @@ def fit(problems: Sequence[tuple[Array, Sequence[bool]]]) -> Verifier:
         of_right = np.maximum(np.add.reduceat(odds * right, starts), np.finfo(np.float64).tiny)
         totals = np.add.reduceat(odds, starts)
         slopes = odds / totals[owners] - odds * right / of_right[owners]
-        return float(
-            np.log(totals / of_right).sum() + _RIDGE * weights @ weights
-        ), scaled.T @ slopes + 2 * _RIDGE * weights
+        height = float(np.log(totals / of_right).sum() + _RIDGE * weights @ weights)
+        return height, scaled.T @ slopes + 2 * _RIDGE * weights
 
     found = minimize(loss, np.zeros(len(FEATURES)), jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-6})
     return Verifier(n=len(telling), weights=dict(zip(FEATURES, map(float, found.x / scales), strict=True)))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,11 +9,9 @@ from pathlib import Path
 
 from myna.errors import UserError
 from myna.files import read_json, write_json
-from myna.mathqa.problems import Problem, mask, program_tokens
+from myna.mathqa.problems import NUMBER_WORD, Problem, mask, program_tokens
 
 PAD, START, END, UNKNOWN = range(4)
-
-_NUMBER_WORD = re.compile(r"n\d+")
 
 SPECIAL_TOKENS = ("<pad>", "<s>", "</s>", "<unk>")
 
@@ -69,12 +66,12 @@ class Vocabularies:
 
     def number_ids(self) -> list[int]:
         """Return the ids of the words that stand for numbers: n0, n1, ..."""
-        return self.words.ids(word for word in self.words.tokens if _NUMBER_WORD.fullmatch(word))
+        return self.words.ids(word for word in self.words.tokens if NUMBER_WORD.fullmatch(word))
 
     def copied_tokens(self) -> list[int]:
         """Return the program token that each word stands for: that of its name for n0, n1, ..., V else."""
         none = len(self.tokens)
-        numbers = {word: self.tokens.ids([word])[0] for word in self.tokens.tokens if _NUMBER_WORD.fullmatch(word)}
+        numbers = {word: self.tokens.ids([word])[0] for word in self.tokens.tokens if NUMBER_WORD.fullmatch(word)}
         return [numbers.get(word, none) for word in self.words.tokens]
 
     def save(self, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -89,6 +90,16 @@ def summarise(verdicts: Sequence[Verdict]) -> Scores:
         token_match=_mean([verdict.token_match for verdict in verdicts]),
         failures=dict(failures.most_common()),
     )
+
+
+def is_same(value: float | None, other: float | None) -> bool:
+    """Return whether two values are the same answer, the last digits of floating-point numbers aside."""
+    if value is None or other is None:
+        return False
+    try:
+        return math.isclose(value, other, rel_tol=1e-6, abs_tol=1e-12)
+    except OverflowError:  # of a whole number that no float can hold
+        return value == other
 
 
 def _is_close(value: float, answer: float) -> bool:
