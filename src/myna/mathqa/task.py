@@ -37,7 +37,7 @@ from myna.mathqa.verification import verify
 from myna.mathqa.verifier import FILE as VERIFIER
 from myna.mathqa.verifier import Verifier
 from myna.mathqa.vocabulary import PAD, UNKNOWN, Vocabularies
-from myna.runs import CONFIG, find_model, is_finished, runs_folder
+from myna.runs import CONFIG, check_finished, find_model, runs_folder
 from myna.runs import find as find_run
 
 VOCABULARIES = "vocab.json"
@@ -422,8 +422,8 @@ def _find_start(name: str) -> Path:
     """
     folder = find_run(name)
     model = find_model(folder)
-    if model != folder and not is_finished(folder):
-        raise UserError(f"start_from: {folder}: not finished; go on with it first (--resume)")
+    if model != folder:
+        check_finished(folder)
     return model
 
 

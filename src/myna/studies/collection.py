@@ -62,8 +62,8 @@ def find(name: str) -> Path:
         near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else f"; {len(known)} others are there" if known else ""
         raise UserError(f"{name}: neither a study nor a run in {folder}{hint}")
-    if not find_results(choices[0]) and not runs.is_finished(choices[0]):
-        raise UserError(f"{choices[0]}: no {runs.SUMMARY}; expected a run that is finished (go on with it: --resume)")
+    if not find_results(choices[0]):
+        runs.check_finished(choices[0])
     return choices[0]
 
 
