@@ -11,7 +11,6 @@ from myna.birds.evaluation import evaluate
 from myna.birds.predictions import name_photo
 from myna.birds.splits import BirdSplits
 from myna.birds.task import BirdModel, open_labelled
-from myna.engine.devices import find_device
 from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.files import write_json
@@ -39,11 +38,9 @@ def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> di
     if not photos:
         raise UserError(f"split: {split} has no photos")
     cache, label_ids = open_labelled(photos, model.config.data)
-    device = find_device()
-    model.net.to(device)
     started = time.monotonic()
     with progress(f"naming the birds of {split}", len(cache)) as tick:
-        logits = model.logits(cache, device, tick)  # (N, n_classes)
+        logits = model.logits(cache, tick)  # (N, n_classes)
     seconds = time.monotonic() - started
     probabilities, predicted = logits.softmax(1).max(1)
     names = model.labels.classes

@@ -26,7 +26,6 @@ from myna.birds.splits import BirdSplits
 from myna.birds.strange import STRANGE, draw_strange
 from myna.birds.task import BirdModel, open_labelled
 from myna.birds.views import EvalView, Pixels
-from myna.engine.devices import find_device
 from myna.engine.tracking import progress
 
 _N_TRAINING, _N_STRANGE = 1_500, 200
@@ -54,7 +53,6 @@ def calibrate(folder: Path, splits: BirdSplits) -> Familiarity:
     for split in ("train", "val", "test"):
         caches[split], ids = open_labelled(splits.named(split), model.config.data)
         label_ids[split] = torch.tensor(ids)
-    model.net.to(find_device())
     train = caches["train"]
     chosen = np.random.default_rng(0).permutation(len(train))[:_N_TRAINING]
     gaussian = Gaussian.fit(ask(model, [train[int(i)] for i in chosen], "training").features)
@@ -87,12 +85,12 @@ def calibrate(folder: Path, splits: BirdSplits) -> Familiarity:
 
 def ask(model: BirdModel, photos: Sequence[Pixels] | PhotoCache, title: str) -> Answer:
     """Return what a net makes of decoded photos."""
-    view, device = EvalView(model.config.data.size), find_device()
+    view = EvalView(model.config.data.size)
     answers = []
     with progress(f"looking at {title}", len(photos)) as tick:
         for start in range(0, len(photos), _AT_A_TIME):
             group = [view(photos[i]) for i in range(start, min(start + _AT_A_TIME, len(photos)))]
-            answers.append(Answer.of(model.net, model.labels.normalise(group, device)))
+            answers.append(Answer.of(model.net, model.normalise(group)))
             tick(len(group))
     return Answer(torch.cat([a.logits for a in answers]), torch.cat([a.features for a in answers]))
 

@@ -30,7 +30,6 @@ from myna.birds.splits import BirdSplits
 from myna.birds.task import BirdModel, open_labelled
 from myna.birds.views import EvalView
 from myna.engine.checkpoint import check_replaceable, replace_folder
-from myna.engine.devices import find_device
 from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.files import read_json, write_json
@@ -99,10 +98,8 @@ class Answers:
         """
         check_classes(model.labels.classes, splits.classes)
         cache, label_ids = open_labelled(splits.named(SPLIT), model.config.data)
-        device = find_device()
-        model.net.to(device)
         with progress(f"naming the birds of {SPLIT}", len(cache)) as tick:
-            return cls(model, cache, label_ids, model.logits(cache, device, tick))
+            return cls(model, cache, label_ids, model.logits(cache, tick))
 
     @property
     def n_right(self) -> list[int]:
@@ -274,8 +271,7 @@ def _write_class(target: Path, answers: Answers, match: AskedClass, per_class: i
     groups = choose_cases(answers.logits, answers.label_ids, class_id, per_class)
     cases = [case for group in groups for case in group]
     views = [EvalView(model.config.data.size)(answers.cache[case.index]) for case in cases]
-    device = next(model.net.parameters()).device
-    inputs = model.labels.normalise(views, device) if views else answers.logits.new_empty(0, 3, 4, 4)
+    inputs = model.normalise(views) if views else answers.logits.new_empty(0, 3, 4, 4)
     maps = compute_maps(model.net, inputs, [class_id] * len(cases))
     n_photos, n_right = answers.label_ids.count(class_id), answers.n_right[class_id]
     photos, tiles = [], []

@@ -36,6 +36,7 @@ def export(model: BirdModel, folder: Path) -> float:
         UserError: as `export_folder`.
     """
     size, labels = model.config.data.size, model.labels
+    model.net.cpu()
 
     def write(new: Path) -> float:
         about = {

@@ -26,7 +26,6 @@ from myna.birds.resnet import Layer, ResNet
 from myna.birds.splits import BirdSplits, PhotoFile
 from myna.birds.task import BirdModel, build_resnet, open_labelled
 from myna.birds.views import EvalView
-from myna.engine.devices import find_device
 from myna.engine.tracking import progress
 
 SPLIT = "val"
@@ -57,11 +56,11 @@ class Sample:
     class_ids: list[int]
 
     @classmethod
-    def read(cls, model: BirdModel, photos: Sequence[PhotoFile], device: torch.device) -> Sample:
+    def read(cls, model: BirdModel, photos: Sequence[PhotoFile]) -> Sample:
         """Read photos; those that are broken are left out."""
         cache, class_ids = open_labelled(photos, model.config.data)
         view = EvalView(model.config.data.size)
-        return cls(model.labels.normalise([view(cache[i]) for i in range(len(cache))], device), class_ids)
+        return cls(model.normalise([view(cache[i]) for i in range(len(cache))]), class_ids)
 
 
 def analyse_maps(
@@ -100,10 +99,9 @@ def analyse_maps(
     others = others or {}
     for each in (model, *others.values()):
         check_classes(each.labels.classes, splits.classes)
-    device = find_device()
     photos = draw_photos(splits.named(SPLIT), n_photos, seed)
-    sample = Sample.read(model, photos, device)
-    net = model.net.to(device).eval()
+    sample = Sample.read(model, photos)
+    net = model.net.eval()
     n_parts = 4 + len(others)
     with progress("measuring maps", n_parts) as tick:
         maps = compute_maps(net, sample.inputs, sample.class_ids)
@@ -123,12 +121,12 @@ def analyse_maps(
         tick(2)
         figures["agreement"] = []
         for name, other in others.items():
-            seen = Sample.read(other, photos, device)
-            other_maps = compute_maps(other.net.to(device).eval(), seen.inputs, seen.class_ids, at_map_size=True)
+            seen = Sample.read(other, photos)
+            other_maps = compute_maps(other.net.eval(), seen.inputs, seen.class_ids, at_map_size=True)
             figures["agreement"].append({"name": name, **measure_agreement(small, other_maps)})
             tick()
         torch.manual_seed(seed)
-        fresh = build_resnet(model.config.model, len(model.labels.classes)).to(device)
+        fresh = build_resnet(model.config.model, len(model.labels.classes)).to(model.device)
         figures["randomisation"] = measure_randomisation(net, fresh, few)
         tick()
     return figures

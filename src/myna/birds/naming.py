@@ -112,7 +112,7 @@ class Namer:
             raise UserError(f"species: {species!r}; expected one of {', '.join(self.classes)}")
         view, size = self._view(photo), self._model.config.data.size
         class_id = int(self._ask(view).logits.argmax()) if species is None else self.classes.index(species)
-        [values] = compute_maps(self._model.net, self._model.labels.normalise([view]), [class_id])
+        [values] = compute_maps(self._model.net, self._model.normalise([view]), [class_id])
         # The photo itself shows more than the net saw of it.
         square = EvalView(max(size, min(480, *photo.size)))(np.asarray(photo))
         return draw_overlay(Image.fromarray(square), values)
@@ -124,7 +124,7 @@ class Namer:
 
     def _ask(self, view: Pixels) -> Answer:
         """Return what the net makes of a view."""
-        return Answer.of(self._model.net, self._model.labels.normalise([view]))
+        return Answer.of(self._model.net, self._model.normalise([view]))
 
 
 def _as_name(class_name: str) -> str:

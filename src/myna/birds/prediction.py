@@ -13,7 +13,6 @@ from torch import Tensor
 
 from myna.birds.photos import read_photo, resize_shorter
 from myna.birds.task import BirdModel, stored_side
-from myna.engine.devices import find_device
 from myna.engine.tracking import progress
 
 _AT_A_TIME = 128
@@ -26,8 +25,6 @@ def predict(model: BirdModel, paths: Sequence[Path]) -> Tensor:
         BrokenPhotoError: a file cannot be read as a photo.
     """
     side = stored_side(model.config.data)
-    device = find_device()
-    model.net.to(device)
     parts = []
     with (
         ThreadPoolExecutor(os.cpu_count()) as pool,  # Pillow decodes without holding the interpreter
@@ -36,6 +33,6 @@ def predict(model: BirdModel, paths: Sequence[Path]) -> Tensor:
         for start in range(0, len(paths), _AT_A_TIME):
             group = paths[start : start + _AT_A_TIME]
             pixels = list(pool.map(lambda path: np.asarray(resize_shorter(read_photo(path), side)), group))
-            parts.append(model.logits(pixels, device))
+            parts.append(model.logits(pixels))
             tick(len(group))
     return torch.cat(parts) if parts else torch.empty(0, len(model.labels.classes))

@@ -21,6 +21,7 @@ from myna.birds.splits import BirdSplits, PhotoFile
 from myna.birds.views import EvalView, Pixels, TrainView
 from myna.config import BirdsConfig, BirdsDataSection, BirdsModelSection, load, save
 from myna.engine.checkpoint import WEIGHTS, load_weights
+from myna.engine.devices import find_device
 from myna.engine.distributed import share_out
 from myna.errors import UserError
 from myna.files import read_json, write_json
@@ -116,6 +117,15 @@ class BirdModel:
     labels: Labels
     net: ResNet
 
+    @property
+    def device(self) -> torch.device:
+        """Where the net computes, and its inputs have to be."""
+        return next(self.net.parameters()).device
+
+    def normalise(self, views: Sequence[Pixels]) -> Tensor:
+        """Return views, (size, size, 3) each, as the net's input, (N, 3, size, size)."""
+        return self.labels.normalise(views, self.device)
+
     @classmethod
     def load(cls, folder: Path) -> BirdModel:
         """Read a model folder, or the best model of a run folder.
@@ -128,16 +138,15 @@ class BirdModel:
         labels = Labels.load(folder)
         net = build_resnet(config.model, len(labels.classes))
         load_weights(net, folder / WEIGHTS)
-        return cls(config, labels, net.eval())
+        return cls(config, labels, net.eval().to(find_device()))
 
     def logits(
         self,
         photos: Sequence[Pixels] | PhotoCache,
-        device: torch.device | str = "cpu",
         tick: Callable[[int], object] = lambda n: None,
     ) -> Tensor:
         """Return the logits of decoded photos, (N, n_classes), as float32 on the CPU; `tick` is told of photos done."""
-        return compute_logits(self.net, self.labels, EvalView(self.config.data.size), photos, device, tick)
+        return compute_logits(self.net, self.labels, EvalView(self.config.data.size), photos, self.device, tick)
 
 
 @torch.no_grad()
@@ -146,10 +155,10 @@ def compute_logits(
     labels: Labels,
     view: EvalView,
     photos: Sequence[Pixels] | PhotoCache,
-    device: torch.device | str = "cpu",
+    device: torch.device,
     tick: Callable[[int], object] = lambda n: None,
 ) -> Tensor:
-    """Return the logits of photos, (N, n_classes), from a net that is in eval mode; `tick` is told of photos done."""
+    """Return the logits of photos, (N, n_classes), from a net on a device in eval mode; `tick` hears of those done."""
     parts = []
     for start in range(0, len(photos), _EVAL_BATCH):
         views = [view(photos[index]) for index in range(start, min(start + _EVAL_BATCH, len(photos)))]

@@ -13,10 +13,11 @@ from torch import Tensor
 from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.mathqa.batches import collate_sources
+from myna.mathqa.decoder import Memory, State
 from myna.mathqa.evaluation import judge_problem
 from myna.mathqa.prediction import predict
 from myna.mathqa.problems import Problem, check_scorable, mask
-from myna.mathqa.readers import NeighbourReader
+from myna.mathqa.readers import NeighbourReader, Source
 from myna.mathqa.task import MathModel
 from myna.mathqa.vocabulary import END, SPECIAL_TOKENS, START, UNKNOWN
 
@@ -51,15 +52,15 @@ def map_attention(model: MathModel, text: str, tokens: Sequence[str]) -> Attenti
     source = model.reader(words)
     inputs = [START, *model.vocabularies.tokens.ids(tokens)]
     translator = model.translator.eval()
-    state, memory = translator.start(*collate_sources([source]))
+    state, memory = _start(model, [source])
     try:
-        weights = translator.decoder.attention_weights(torch.tensor([inputs]), state, memory)[0]
+        weights = translator.decoder.attention_weights(torch.tensor([inputs], device=model.device), state, memory)[0]
     except ValueError:
         raise UserError(f"{model.config.model.type}: has no attention to look at, or feeds it back") from None
     if isinstance(model.reader, NeighbourReader):
         # Behind the words stand the tokens of the neighbours' programs.
         words = [*words, *(model.vocabularies.tokens.tokens[token_id] for token_id in source[1])]
-    return AttentionMap(words, [*tokens, model.vocabularies.tokens.tokens[END]], weights)
+    return AttentionMap(words, [*tokens, model.vocabularies.tokens.tokens[END]], weights.cpu())
 
 
 def explain(model: MathModel, problems: Sequence[Problem], n_maps: int = 4) -> dict[str, Any]:
@@ -155,9 +156,15 @@ def _delete(
         unknown = SPECIAL_TOKENS[UNKNOWN]
         sources.append(model.reader([unknown if place in hidden else word for place, word in enumerate(words)]))
     translator = model.translator.eval()
-    state, memory = translator.start(*collate_sources(sources))
-    targets = torch.tensor([*model.vocabularies.tokens.ids(program), END])  # (T)
-    inputs = torch.tensor([START, *targets[:-1].tolist()]).expand(len(sources), -1)  # (n_steps + 1, T)
+    state, memory = _start(model, sources)
+    tokens = torch.tensor([START, *model.vocabularies.tokens.ids(program), END], device=model.device)  # (T + 1)
+    inputs, targets = tokens[:-1].expand(len(sources), -1), tokens[1:]  # (n_steps + 1, T), (T)
     log_probabilities = translator.decoder(inputs, state, memory)[0].float().log_softmax(-1)  # (n_steps + 1, T, V)
     chosen = log_probabilities.gather(2, targets.expand(len(sources), -1).unsqueeze(2)).squeeze(2)  # (n_steps + 1, T)
-    return chosen.mean(1).double().numpy()  # type: ignore[no-any-return]
+    return chosen.mean(1).double().cpu().numpy()  # type: ignore[no-any-return]
+
+
+def _start(model: MathModel, sources: Sequence[Source]) -> tuple[State, Memory]:
+    """Let a model read sources; return what its decoder begins with."""
+    parts, lengths = collate_sources(sources)
+    return model.translator.start([part.to(model.device) for part in parts], lengths)

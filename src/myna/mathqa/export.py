@@ -92,7 +92,7 @@ def export(model: MathModel, folder: Path) -> float:
         UserError: as `export_folder`; or the pretrained BERT is not there any more.
     """
     model_type = model.config.model.type
-    translator = with_whole_bert(model) if is_bert(model.config.model) else model.translator
+    translator = with_whole_bert(model) if is_bert(model.config.model) else model.translator.cpu()
     parts, sources = Parts.of(model_type, translator.decoder), _draw_sources(model)
 
     def write(new: Path) -> float:

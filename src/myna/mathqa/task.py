@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from myna.config import MathConfig, MathModelSection, TeacherForcingSection, load, save
 from myna.engine.checkpoint import WEIGHTS, load_matching_weights, load_weights
+from myna.engine.devices import find_device
 from myna.engine.distributed import share_out
 from myna.engine.optim import Pace
 from myna.errors import UserError
@@ -206,6 +207,11 @@ class MathModel:
         """The words and tokens that the model knows."""
         return self.reader.vocabularies
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model computes."""
+        return next(self.translator.parameters()).device
+
     def prepare(self, texts: Sequence[str]) -> None:
         """Store what frozen layers of a BERT make of problems that will be read more than once."""
         if isinstance(self.translator.encoder, BertEncoder):
@@ -272,7 +278,7 @@ class MathModel:
         translator = build_translator(config.model, vocabularies, resources, initialise=False)
         load_weights(translator, folder / WEIGHTS)
         reader = build_reader(config.model, vocabularies, resources)
-        return cls(config, reader, translator.eval(), Verifier.load(folder))
+        return cls(config, reader, translator.eval().to(find_device()), Verifier.load(folder))
 
 
 class MathTask:
