@@ -69,6 +69,11 @@ def test_hiding_what_alone_is_needed_hurts_first():
     class NeedsOneWord(torch.nn.Module):
         """Stands for a translator that attends to one word alone, and believes in "add" while it can read it."""
 
+        weight = torch.nn.Parameter(torch.zeros(1))
+
+        def parameters(self):
+            return iter([self.weight])
+
         @property
         def decoder(self):
             return self

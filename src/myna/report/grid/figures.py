@@ -126,6 +126,7 @@ def _draw_curves(results: Results, trials: Sequence[Trial], best: Trial | None) 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(_axis_title(results), loc="left", fontsize=FONT_SIZE, color=INK)
     readings, ends = {}, []
+    cut: dict[float, list[tuple[float, str]]] = {}  # by epoch
     for trial, points in reversed(shown):
         state, gid = state_of(trial), f"{name}-{trial['number']}"
         colour = _BEST if trial is best else _FINISHED if state == "finished" else _PRUNED
@@ -143,9 +144,13 @@ def _draw_curves(results: Results, trials: Sequence[Trial], best: Trial | None) 
             ends.append((str(trial["number"]), values[-1], colour))
             continue
         axes.plot(epochs[-1:], values[-1:], "x", color=INK, markersize=7, clip_on=False)
-        offset: dict[str, Any] = {"xytext": (6, -9), "textcoords": "offset points"}
-        axes.annotate(str(trial["number"]), (epochs[-1], values[-1]), color=colour, fontsize=FONT_SIZE, **offset)
+        cut.setdefault(epochs[-1], []).append((values[-1], str(trial["number"])))
     label_ends(axes, ends, gap=gap)
+    offset: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
+    for epoch, labels in cut.items():
+        heights = spread_out(sorted(value for value, _ in labels), gap)
+        for height, (_, label) in zip(heights, sorted(labels), strict=True):
+            axes.annotate(label, (epoch, height), color=_PRUNED, fontsize=FONT_SIZE, **offset)
     return Panel(name, "Trials", draw_svg(canvas, name, f"Trials: {_axis_title(results)}", readings))
 
 
