@@ -39,10 +39,11 @@ joeynmt: .venv/installed        ## what `make bench` compares with, where it is 
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps joeynmt==2.3.0
 
-figures: .venv/installed        ## the pictures in README and docs: of the shipped models, and of the finished study `norms`
+figures: .venv/installed        ## the pictures in README and docs: of the shipped models, of the finished search `grid` and study `norms`
 	$(BIN)/myna report make models/math/{lstm_lstm,lstm_lstm_attn,bert_lstm_attn_{frozen,tuned},retrieval_lstm_attn}
 	cp runs/report/figures/subsets-execution-accuracy.svg docs/execution-accuracy.svg
 	cp runs/report/figures/{dev-exact-match,loss-*}.svg docs/
+	cp runs/studies/grid/figures/grid-trials.svg docs/
 	$(BIN)/myna report make norms
 	cp runs/studies/norms/figures/val-accuracy.svg docs/birds-val-accuracy.svg
 	cp runs/studies/norms/figures/loss-training-photos.svg docs/birds-training-loss.svg
