@@ -183,11 +183,11 @@ def _compare_splits(runs: Mapping[float, Run]) -> list[str]:
 def _compare_spreads(runs: Mapping[float, Run], split: str) -> list[str]:
     """Say how far seeds of one ratio lie apart, beside how far ratios do."""
     by_seed = [[*values_by_seed(run, split, "exact_match").values()] for run in runs.values()]
-    shares = [in_percent(share) for share in _shares(runs, split, "exact_match").values()]
+    shares = [*_shares(runs, split, "exact_match").values()]
     if len(shares) < 2 or all(len(values) < 2 for values in by_seed):
         return []
     of_seeds = max(in_percent(max(values) - min(values)) for values in by_seed if values)
-    of_ratios = max(shares) - min(shares)
+    of_ratios = in_percent(max(shares) - min(shares))
     return [
         f"In EM on {split}, the means of the ratios lie {of_ratios:.1f} points apart at most, and the seeds of one"
         f" ratio {of_seeds:.1f}."
