@@ -165,7 +165,7 @@ class DecodingSection(Section):
     """How a trained model's programs are searched for."""
 
     length_penalty: NonNegative = Field(
-        1.0, description="exponent of the length that divides a log-probability; 0 prefers short programs"
+        1.0, le=10, description="exponent of the length that divides a log-probability; 0 prefers short programs"
     )
 
 

@@ -14,7 +14,9 @@ from torch import nn
 
 from myna.engine import checkpoint
 from myna.engine.checkpoint import (
+    WEIGHTS,
     check_replaceable,
+    find_folder,
     load_matching_weights,
     load_state,
     load_weights,
@@ -313,3 +315,12 @@ def test_weights_of_which_none_fits_are_refused(tmp_path: Path) -> None:
         with pytest.raises(UserError) as caught:
             load_matching_weights(nn.Linear(2, 3), path)
         assert one_line(caught).startswith(f"{path}: {reason}")
+
+
+@pytest.mark.parametrize("name", ["other.safetensors", "absent/model.safetensors"])
+def test_a_model_is_named_by_its_folder_or_its_weights_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / "other.safetensors").touch()
+    (tmp_path / WEIGHTS).touch()
+    assert find_folder(tmp_path) == find_folder(tmp_path / WEIGHTS) == tmp_path
+    with pytest.raises(UserError, match=f"{name}: expected the folder of a model, or the {WEIGHTS} in it"):
+        find_folder(tmp_path / name)

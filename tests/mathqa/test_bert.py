@@ -65,7 +65,12 @@ def pool_by_hand(folder: Path | str, text: str) -> Tensor:
     return torch.stack([states[[place == i for place in places]].mean(0) for i in range(len(text.split()))])
 
 
-# The encoder
+# The reader and the encoder
+
+
+def test_half_a_surrogate_pair_is_read_as_a_question_mark(tiny_bert: Path) -> None:
+    [(_, strange, _)], [(_, plain, _)] = read(tiny_bert, ["is \ud800 n0"]), read(tiny_bert, ["is ? n0"])
+    assert strange == plain
 
 
 @pytest.mark.parametrize("stored", [False, True])

@@ -148,6 +148,8 @@ def test_order_and_company_do_not_matter() -> None:
 def test_the_hash_is_that_of_what_is_looked_up() -> None:
     assert NeighbourIndex(TRAINING).fingerprint() == NeighbourIndex(list(TRAINING)).fingerprint()
     assert len(NeighbourIndex(TRAINING).fingerprint()) == 64
+    half = [*TRAINING, Problem("half a \ud800 pair has 1", TRAINING[0].formula, 1.0)]
+    assert NeighbourIndex(half).fingerprint() != NeighbourIndex(TRAINING).fingerprint()
     # Neither other numbers, an answer, nor a program's last bar are looked up.
     same = [Problem("Ravi has 33 apples and  buys 44", "add(n0,n1)", None), *TRAINING[1:]]
     assert NeighbourIndex(same).fingerprint() == NeighbourIndex(TRAINING).fingerprint()

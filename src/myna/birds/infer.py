@@ -13,6 +13,7 @@ from myna.birds.norms import NORMS
 from myna.birds.prediction import predict
 from myna.birds.splits import list_photos
 from myna.birds.task import BirdModel
+from myna.engine.checkpoint import find_folder
 from myna.errors import UserError
 from myna.files import is_there, read_text, write_text
 
@@ -47,7 +48,7 @@ def infer(model_file: Path, normalization: str, n: int, test_data_file: Path, ou
     Raises:
         UserError: the model is of another norm or n, or a photo is missing or broken; its line is named.
     """
-    model = BirdModel.load(model_file if model_file.is_dir() else model_file.parent)
+    model = BirdModel.load(find_folder(model_file))
     section = model.config.model
     if section.norm != normalization:
         raise UserError(f"{model_file}: has the norm {section.norm}, not the {normalization} of --normalization")

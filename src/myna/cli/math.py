@@ -71,7 +71,7 @@ def evaluate(
         typer.Option(help="What may follow; verified: ranked by the model's verifier."),
     ] = "plain",
     length_penalty: Annotated[
-        float | None, typer.Option(min=0, max=100, help="Exponent of the length; else the model's.")
+        float | None, typer.Option(min=0, max=10, help="Exponent of the length; else the model's.")
     ] = None,
     data: Data = None,
     as_json: Json = False,

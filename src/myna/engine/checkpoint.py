@@ -83,6 +83,19 @@ def check_replaceable(folder: Path, mark: str, what: str) -> None:
         raise UserError(f"{folder}: holds something else than {what}; name a new folder, or an older one of its kind")
 
 
+def find_folder(model_file: Path) -> Path:
+    """Return the folder of a model, given that or its weights file.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if model_file.is_dir():
+        return model_file
+    if model_file.name != WEIGHTS or not model_file.is_file():
+        raise UserError(f"{model_file}: expected the folder of a model, or the {WEIGHTS} in it")
+    return model_file.parent
+
+
 def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) -> None:
     """Write weights as safetensors with their checksum, floating-point ones in half precision if asked.
 

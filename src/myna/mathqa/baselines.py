@@ -144,7 +144,7 @@ class NeighbourIndex:
     def fingerprint(self) -> str:
         """Return the SHA-256 of all texts and programs, in hexadecimal."""
         lines = "\n".join(f"{text}\t{program}" for text, program in self._programs.items())
-        return hashlib.sha256(lines.encode()).hexdigest()
+        return hashlib.sha256(lines.encode(errors="surrogatepass")).hexdigest()
 
     def _find_nearest(self, text: str) -> Neighbour:
         if self.is_seen(text):

@@ -67,7 +67,7 @@ class Batch:
     weights: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device; lengths stay on the CPU, where packing needs them."""
+        """Return the batch on a device; lengths stay on the CPU, as encoders take them."""
         return Batch(
             tuple(part.to(device) for part in self.source),
             self.lengths,

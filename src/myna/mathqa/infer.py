@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import get_args
 
 from myna.config import MathModelSection
+from myna.engine.checkpoint import find_folder
 from myna.errors import UserError
 from myna.files import write_json
 from myna.mathqa.prediction import SEARCHES, VERIFIED
@@ -60,7 +61,7 @@ def infer(
         UserError: the file is not in the course's format, or the model is of another type.
     """
     items = read_items(test_data_file)
-    model = MathModel.load(model_file if model_file.is_dir() else model_file.parent, data)
+    model = MathModel.load(find_folder(model_file), data)
     if model.config.model.type != model_type:
         raise UserError(f"{model_file}: holds a {model.config.model.type}, not the {model_type} of --model_type")
     found = model.predict([item["Problem"] for item in items], beam_size=beam_size, search=search)

@@ -71,7 +71,9 @@ class PieceReader:
         """Return what BERT reads for a word."""
         if word == SPECIAL_TOKENS[UNKNOWN]:
             return str(self._tokenizer.unk_token)
-        return str(self._tokenizer.mask_token) if self._numbers == "mask" and NUMBER_WORD.fullmatch(word) else word
+        if self._numbers == "mask" and NUMBER_WORD.fullmatch(word):
+            return str(self._tokenizer.mask_token)
+        return word.encode(errors="replace").decode()  # half a surrogate pair, which tokenizers refuse, is a "?"
 
 
 class NeighbourReader:

@@ -102,7 +102,7 @@ def _card(
         f"- Seed: {section.seed}; epochs: {section.epochs}",
         f"- Size: {size / 1e6:.1f} MB in half precision",
         _describe_forcing(model.config.teacher_forcing),
-        f"- Length penalty: {model.config.decoding.length_penalty}, chosen on dev",
+        f"- Length penalty: {model.config.decoding.length_penalty}",
         "",
         f"Scores at beam {BEAM_SIZE}, in percent, of these half-precision weights (EM: exact match, one closing `|` "
         "dropped from each side; Exec: the program's value is within 2 % of the answer; seen, novel and far as in "

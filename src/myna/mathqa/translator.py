@@ -40,7 +40,7 @@ class Translator(nn.Module):
         return self.decoder.start(self.encoder(lengths, *source))
 
     def step(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
-        """Return log-probabilities (B, K, V) of what follows each of K hypotheses, for the beam search."""
+        """Return log-probabilities (B, K, V) of what follows each of K hypotheses: the step of an exported model."""
         logits, state = self.decoder.step(tokens, state, memory)
         return logits.float().log_softmax(-1), state
 

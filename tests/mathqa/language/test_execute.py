@@ -234,3 +234,9 @@ def test_step_by_step_gives_what_the_whole_gives(text: str, numbers: list[float]
         assert result.failure is outcome
     elif outcome is not None:
         assert result.failure is check_answer(outcome)
+
+
+def test_a_message_shows_the_beginning_of_a_long_step():
+    message = execute_text("foo(" + "n0," * 40 + "n0)|", [1.0]).message
+    assert message.startswith("step 0, foo(n0,n0,")
+    assert message.endswith("...: unknown operation: 'foo'")

@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from textwrap import shorten
 
 from myna.mathqa.language.operations import MAX_BITS, OPERATIONS, Operation
 from myna.mathqa.language.program import EmptyProgram, Program, ProgramError, parse
@@ -99,10 +98,14 @@ def execute(program: Program, numbers: Sequence[float]) -> Result:
         if (failure := check_answer(value)) is not None:
             raise _Failed(failure)
     except _Failed as failed:
-        message = f"step {index}, {shorten(str(step), 80)}: {failed}"
+        message = f"step {index}, {_cut(str(step))}: {failed}"
         return Result(None, failed.failure, message, tuple(values), program.ignored, tuple(taken))
     assert not isinstance(value, complex)
     return Result(value, None, "", tuple(values), program.ignored, tuple(taken))
+
+
+def _cut(text: str, longest: int = 80) -> str:
+    return text if len(text) <= longest else text[: longest - 3] + "..."
 
 
 def run_step(
