@@ -36,7 +36,7 @@ def test_version_is_printed(monkeypatch, capsys):
         (["birds", "data", "--data", "nowhere"], "nowhere: no such folder"),
         (["math", "dance"], "No such command 'dance'"),
         (["math", "eval", "nowhere", "--search", "wide"], "'wide' is not one of 'plain', 'grammar', 'execution'"),
-        (["math", "eval", "nowhere", "--length-penalty", "inf"], "less than or equal to 100"),
+        (["math", "eval", "nowhere", "--length-penalty", "inf"], "less than or equal to 10"),
         (["study", "run"], "Missing argument"),
         (["study", "grid"], "Missing argument"),
         (["study", "grid", "nowhere.toml"], "nowhere.toml: no such file"),
