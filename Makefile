@@ -14,7 +14,7 @@ study: .venv/installed          ## train, measure, explain and report: the quick
 	$(BIN)/myna study run configs/studies/quick-math.toml
 	$(BIN)/myna study run configs/studies/quick-birds.toml
 	$(BIN)/myna math explain quick-lstm_lstm_attn-seed0
-	$(BIN)/myna birds explain quick-birds --analyse --photos 64
+	$(BIN)/myna birds explain quick-birds --analyse --photos 64 --stand-ins
 	$(BIN)/myna report make quick-birds quick-math
 
 serve: .venv/installed          ## the local web page, until Ctrl-C
@@ -60,4 +60,4 @@ wheel: .venv/installed          ## the wheel, in dist/: the same bytes from the 
 	touch $@
 
 clean:
-	rm -rf .venv runs
+	rm -rf .venv build dist site
