@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import random
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import settings
 from PIL import Image
 from torch import Tensor, nn
 
+from myna.engine.checkpoint import WEIGHTS, save_weights
 from myna.mathqa.problems import Problem
 from myna.mathqa.splits import generate_splits
 
@@ -172,3 +174,16 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # Weights so large that the layers do something.
     BertModel(BertConfig(vocab_size=len(vocabulary), initializer_range=0.3, **sizes)).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def save_model() -> Callable[[Any, Path], Path]:
+    """Writes the model folder of a task of either half as the engine's loop does, and returns it."""
+
+    def save(task: Any, folder: Path) -> Path:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_weights(folder / WEIGHTS, task.model.state_dict())
+        task.save(folder)
+        return folder
+
+    return save

@@ -6,7 +6,7 @@ alone give what the CPU's give. It goes by the name "meta", the one device besid
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -15,6 +15,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map_only
+
+from myna.config import OptimizerSection
+from myna.engine.optim import build_optimizer
 
 FAR = torch.device("meta")
 aten = torch.ops.aten
@@ -112,3 +115,25 @@ def far(monkeypatch: pytest.MonkeyPatch) -> Iterator[torch.device]:
     )
     with Functions(), Dispatch():
         yield FAR
+
+
+@pytest.fixture
+def learn() -> Callable[..., list[float]]:
+    """Puts a task's model on a device, and lets it take a step on each batch there; returns their losses."""
+
+    def take_steps(task: Any, device: torch.device, batches: Sequence[Sequence[int]], rate: float) -> list[float]:
+        task.model.to(device).train()
+        optimizer = build_optimizer(task.model, OptimizerSection(learning_rate=rate))
+        losses = []
+        for batch in batches:
+            torch.manual_seed(0)
+            loss, weight = task.loss(task.model, batch, device)
+            assert loss.device == weight.device == device
+            (loss / weight).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            losses.append(float((loss / weight).detach()))
+        task.model.eval()
+        return losses
+
+    return take_steps

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +18,10 @@ from myna.birds.norms import NORMS
 from myna.birds.photos import read_photo
 from myna.birds.splits import BirdSplits, load_splits
 from myna.birds.task import BirdModel, BirdTask
-from myna.config import BirdsConfig, OptimizerSection, check
-from myna.engine.checkpoint import WEIGHTS, save_weights
-from myna.engine.optim import build_optimizer
+from myna.config import BirdsConfig, check
 
 CPU = torch.device("cpu")
+Save = Callable[[BirdTask, Path], Path]
 
 
 @pytest.fixture
@@ -35,37 +35,20 @@ def make_task(splits: BirdSplits, norm: str) -> BirdTask:
     return BirdTask(check(BirdsConfig, values, "test"), splits)
 
 
-def save(task: BirdTask, folder: Path) -> Path:
-    save_weights(folder / WEIGHTS, task.model.state_dict())
-    task.save(folder)
-    return folder
-
-
 @pytest.mark.parametrize("norm", NORMS)
-def test_learns_the_same(splits: BirdSplits, norm: str, far: torch.device) -> None:
-    losses: dict[torch.device, list[float]] = {}
-    scores = {}
+def test_learns_the_same(splits: BirdSplits, norm: str, far: torch.device, learn: Callable[..., list[float]]) -> None:
+    losses, scores = {}, {}
     for device in (CPU, far):
         task = make_task(splits, norm)
-        task.model.to(device).train()
-        optimizer = build_optimizer(task.model, OptimizerSection(learning_rate=0.01))
-        losses[device] = []
-        for batch in task.batches(0)[:3]:
-            loss, n = task.loss(task.model, batch, device)
-            assert loss.device == n.device == device
-            (loss / n).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            losses[device].append(float((loss / n).detach()))
-        task.model.eval()
+        losses[device] = learn(task, device, task.batches(0)[:3], 0.01)
         scores[device] = task.evaluate(device)
     assert losses[far] == pytest.approx(losses[CPU], rel=1e-3)
     assert scores[far] == pytest.approx(scores[CPU], rel=1e-2, abs=1e-3)
 
 
-def test_a_loaded_net_says_the_same(splits: BirdSplits, tmp_path: Path, far: torch.device) -> None:
+def test_a_loaded_net_says_the_same(splits: BirdSplits, tmp_path: Path, far: torch.device, save_model: Save) -> None:
     task = make_task(splits, "bin")
-    there = BirdModel.load(save(task, tmp_path / "net"))
+    there = BirdModel.load(save_model(task, tmp_path / "net"))
     here = BirdModel(task.config, task.labels, task.net.eval())
     assert (there.device, here.device) == (far, CPU)
     answers = [ask(model, task.photos, "photos") for model in (there, here)]
@@ -74,9 +57,9 @@ def test_a_loaded_net_says_the_same(splits: BirdSplits, tmp_path: Path, far: tor
     assert scores[0]["loss"] == pytest.approx(scores[1]["loss"])
 
 
-def test_maps_are_the_same(splits: BirdSplits, tmp_path: Path, far: torch.device) -> None:
+def test_maps_are_the_same(splits: BirdSplits, tmp_path: Path, far: torch.device, save_model: Save) -> None:
     task = make_task(splits, "bn")
-    there = BirdModel.load(save(task, tmp_path / "net"))
+    there = BirdModel.load(save_model(task, tmp_path / "net"))
     here = BirdModel(task.config, task.labels, task.net.eval())
     views = [np.asarray(task.photos[i])[:16, :16] for i in range(3)]
     maps = [compute_maps(model.net, model.normalise(views), [0, 1, 2]) for model in (there, here)]
@@ -85,9 +68,11 @@ def test_maps_are_the_same(splits: BirdSplits, tmp_path: Path, far: torch.device
     assert areas[0] == pytest.approx(areas[1], abs=1e-2)
 
 
-def test_a_photo_gets_the_same_names_and_overlay(splits: BirdSplits, tmp_path: Path, far: torch.device) -> None:
+def test_a_photo_gets_the_same_names_and_overlay(
+    splits: BirdSplits, tmp_path: Path, far: torch.device, save_model: Save
+) -> None:
     task = make_task(splits, "bn")
-    there = Namer.load(save(task, tmp_path / "net"))
+    there = Namer.load(save_model(task, tmp_path / "net"))
     here = Namer(BirdModel(task.config, task.labels, task.net.eval()), "net", None)
     photo = read_photo(splits.test[0].path)
     assert there.name(photo, "it") == here.name(photo, "it")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from myna.config import MathConfig, OptimizerSection, check
-from myna.engine.checkpoint import WEIGHTS, save_weights
-from myna.engine.optim import build_optimizer
+from myna.config import MathConfig, check
 from myna.mathqa import prediction
 from myna.mathqa.attention_maps import delete_words, map_attention
 from myna.mathqa.problems import Problem
@@ -44,22 +43,12 @@ def task(request: pytest.FixtureRequest, eight_problems: list[Problem], tiny_ber
     return MathTask(check(MathConfig, values, "test"), eight_problems, eight_problems)
 
 
-def test_learns_the_same(task: MathTask, far: torch.device) -> None:
-    losses: dict[torch.device, list[float]] = {}
+def test_learns_the_same(task: MathTask, far: torch.device, learn: Callable[..., list[float]]) -> None:
+    losses = {}
     start = {name: tensor.clone() for name, tensor in task.model.state_dict().items()}
     for device in (CPU, far):
         task.model.load_state_dict(start)
-        task.model.to(device)
-        optimizer = build_optimizer(task.model, OptimizerSection(learning_rate=0.02))
-        losses[device] = []
-        for _ in range(3):
-            torch.manual_seed(0)
-            loss, n_tokens = task.loss(task.model, range(8), device)
-            assert loss.device == n_tokens.device == device
-            (loss / n_tokens).backward()
-            optimizer.step()
-            optimizer.zero_grad()
-            losses[device].append(float((loss / n_tokens).detach()))
+        losses[device] = learn(task, device, [range(8)] * 3, 0.02)
     assert losses[CPU][2] < losses[CPU][0]
     assert losses[far] == pytest.approx(losses[CPU], rel=1e-3)
 
@@ -83,13 +72,24 @@ def test_scores_the_same(task: MathTask, far: torch.device) -> None:
     assert task.evaluate(far) == pytest.approx(expected, rel=1e-3)
 
 
+@pytest.fixture
+def there(
+    task: MathTask,
+    tmp_path: Path,
+    far: torch.device,
+    save_model: Callable[[MathTask, Path], Path],
+    monkeypatch: pytest.MonkeyPatch,
+) -> MathModel:
+    """The task's model, saved and loaded."""
+    monkeypatch.setattr("myna.mathqa.task.load_index", lambda *_: getattr(task.reader, "index", None))
+    model = MathModel.load(save_model(task, tmp_path))
+    assert model.device == far
+    return model
+
+
 @pytest.mark.parametrize("search", prediction.SEARCHES)
-def test_a_loaded_model_writes_the_same(
-    task: MathTask, search: str, tmp_path: Path, far: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_loaded_model_writes_the_same(task: MathTask, there: MathModel, search: str) -> None:
     texts = [problem.text for problem in task.validation]
-    there = load(task, tmp_path, monkeypatch, far)
-    assert there.device == far
     here = MathModel(there.config, task.reader, task.translator.eval())
     answers = [model.predict(texts, beam_size=3, search=search, n_best=3) for model in (there, here)]
     for found, expected in zip(*answers, strict=True):
@@ -97,23 +97,12 @@ def test_a_loaded_model_writes_the_same(
         assert [each.probability for each in found] == pytest.approx([each.probability for each in expected], rel=1e-3)
 
 
-def test_attends_to_the_same(
-    task: MathTask, tmp_path: Path, far: torch.device, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_attends_to_the_same(task: MathTask, there: MathModel) -> None:
     if task.config.model.type == "lstm_lstm" or task.config.model.input_feeding:
         pytest.skip("has no attention whose weights can be had")
-    there = load(task, tmp_path, monkeypatch, far)
     here = MathModel(there.config, task.reader, task.translator.eval())
     text, tokens = task.validation[0].text, ["add", "n0", "n1"]
     maps = [map_attention(model, text, tokens).weights for model in (there, here)]
     torch.testing.assert_close(*maps, rtol=1e-3, atol=1e-3)
     areas = [delete_words(model, [text], [tokens], n_steps=2)["areas"] for model in (there, here)]
     assert areas[0] == pytest.approx(areas[1], abs=1e-3)
-
-
-def load(task: MathTask, folder: Path, monkeypatch: pytest.MonkeyPatch, device: torch.device) -> MathModel:
-    """Write a model and read it again, as what is trained is read."""
-    save_weights(folder / WEIGHTS, task.model.state_dict())
-    task.save(folder)
-    monkeypatch.setattr("myna.mathqa.task.load_index", lambda *_: getattr(task.reader, "index", None))
-    return MathModel.load(folder)

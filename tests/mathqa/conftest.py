@@ -1,4 +1,4 @@
-"""What several tests of math models do with one: let it learn, save it, and lay out the problems that it looks up."""
+"""What several tests of math models do with one: let it learn, and lay out the problems that it looks up."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import torch
 from torch.nn.utils import clip_grad_norm_
 
 from myna.config import OptimizerSection
-from myna.engine.checkpoint import WEIGHTS, save_weights
 from myna.engine.optim import build_optimizer
 from myna.mathqa.problems import Problem, as_items
 from myna.mathqa.task import MathTask
@@ -34,19 +33,6 @@ def learn() -> Callable[[MathTask, int], None]:
         task.model.eval()
 
     return take_steps
-
-
-@pytest.fixture(scope="session")
-def save_model() -> Callable[[MathTask, Path], Path]:
-    """Writes a model folder as the engine's loop does, and returns it."""
-
-    def save(task: MathTask, folder: Path) -> Path:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_weights(folder / WEIGHTS, task.model.state_dict())
-        task.save(folder)
-        return folder
-
-    return save
 
 
 @pytest.fixture(scope="session")

@@ -69,10 +69,9 @@ def test_hiding_what_alone_is_needed_hurts_first():
     class NeedsOneWord(torch.nn.Module):
         """Stands for a translator that attends to one word alone, and believes in "add" while it can read it."""
 
-        weight = torch.nn.Parameter(torch.zeros(1))
-
-        def parameters(self):
-            return iter([self.weight])
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(1))  # says on which device it is
 
         @property
         def decoder(self):

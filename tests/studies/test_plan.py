@@ -104,9 +104,9 @@ def test_each_study_that_is_shipped_has_a_plan(path):
 
 def test_the_beam_size_study_measures_a_run_of_the_architectures():
     architectures, beams = (expand(CONFIGS_FOLDER / f"{name}.toml") for name in ("architectures", "beam-size"))
-    assert list(dict.fromkeys(run.label for run in architectures[1])) == [
-        "lstm_lstm",
-        "lstm_lstm_attn",
+    assert [run.label for run in architectures[1]] == [
+        *["lstm_lstm"] * 3,
+        *["lstm_lstm_attn"] * 3,
         "bert_lstm_attn_frozen",
         "bert_lstm_attn_tuned",
         "retrieval_lstm_attn",

@@ -13,11 +13,10 @@ from torch import Tensor
 from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.mathqa.batches import collate_sources
-from myna.mathqa.decoder import Memory, State
 from myna.mathqa.evaluation import judge_problem
 from myna.mathqa.prediction import predict
 from myna.mathqa.problems import Problem, check_scorable, mask
-from myna.mathqa.readers import NeighbourReader, Source
+from myna.mathqa.readers import NeighbourReader
 from myna.mathqa.task import MathModel
 from myna.mathqa.vocabulary import END, SPECIAL_TOKENS, START, UNKNOWN
 
@@ -52,7 +51,7 @@ def map_attention(model: MathModel, text: str, tokens: Sequence[str]) -> Attenti
     source = model.reader(words)
     inputs = [START, *model.vocabularies.tokens.ids(tokens)]
     translator = model.translator.eval()
-    state, memory = _start(model, [source])
+    state, memory = translator.start(*collate_sources([source], model.device))
     try:
         weights = translator.decoder.attention_weights(torch.tensor([inputs], device=model.device), state, memory)[0]
     except ValueError:
@@ -156,15 +155,9 @@ def _delete(
         unknown = SPECIAL_TOKENS[UNKNOWN]
         sources.append(model.reader([unknown if place in hidden else word for place, word in enumerate(words)]))
     translator = model.translator.eval()
-    state, memory = _start(model, sources)
+    state, memory = translator.start(*collate_sources(sources, model.device))
     tokens = torch.tensor([START, *model.vocabularies.tokens.ids(program), END], device=model.device)  # (T + 1)
     inputs, targets = tokens[:-1].expand(len(sources), -1), tokens[1:]  # (n_steps + 1, T), (T)
     log_probabilities = translator.decoder(inputs, state, memory)[0].float().log_softmax(-1)  # (n_steps + 1, T, V)
     chosen = log_probabilities.gather(2, targets.expand(len(sources), -1).unsqueeze(2)).squeeze(2)  # (n_steps + 1, T)
     return chosen.mean(1).double().cpu().numpy()  # type: ignore[no-any-return]
-
-
-def _start(model: MathModel, sources: Sequence[Source]) -> tuple[State, Memory]:
-    """Let a model read sources; return what its decoder begins with."""
-    parts, lengths = collate_sources(sources)
-    return model.translator.start([part.to(model.device) for part in parts], lengths)

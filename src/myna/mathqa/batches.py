@@ -89,9 +89,13 @@ def collate(examples: Sequence[Example]) -> Batch:
     )
 
 
-def collate_sources(sources: Sequence[Source]) -> tuple[tuple[Tensor, ...], Tensor]:
-    """Pad each part of some sources to one length; return the parts, (N, ...) each, and the number of words, (N,)."""
-    parts = tuple(pad(rows) for rows in zip(*sources, strict=True))
+def collate_sources(sources: Sequence[Source], device: torch.device | str = "cpu") -> tuple[tuple[Tensor, ...], Tensor]:
+    """Pad each part of some sources to one length.
+
+    Returns:
+        the parts, (N, ...) each, on the device; and the number of words, (N,), on the CPU.
+    """
+    parts = tuple(pad(rows).to(device) for rows in zip(*sources, strict=True))
     return parts, torch.tensor([len(source[0]) for source in sources])
 
 

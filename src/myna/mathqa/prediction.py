@@ -134,11 +134,11 @@ def _search(
         constraint = Grammar(tokens, [len(q.numbers) for q in queries], end_id=END, device=device)
     elif search == "execution":
         constraint = ExecutionGuide(tokens, [q.numbers for q in queries], end_id=END, device=device)
-    source, lengths = collate_sources([query.source for query in queries])
+    sources = collate_sources([query.source for query in queries], device)
     decoder = IncrementalDecoder(translator.decoder)
     results = beam_search(
         decoder.step,
-        *decoder.start(*translator.start([part.to(device) for part in source], lengths)),
+        *decoder.start(*translator.start(*sources)),
         beam_size=beam_size,
         start_id=START,
         end_id=END,

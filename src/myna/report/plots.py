@@ -240,15 +240,22 @@ def _draw_curve(axes: Axes, curve: Curve, i: int, gid: str, is_crowded: bool) ->
         axes.plot(epochs[some], values[some], marker, color=colour, markersize=5, markeredgewidth=0, clip_on=False)
 
 
-def label_ends(axes: Axes, ends: list[tuple[str, float, str]], gap: float) -> None:
-    """Write each label beside the end of its line, and labels that would touch a little apart."""
+def label_ends(axes: Axes, ends: list[tuple[str, float, str]], gap: float, at: float | None = None) -> None:
+    """Write each label beside the end of its line, and labels that would touch a little apart.
+
+    Args:
+        axes: with the lines.
+        ends: label, height and colour of each.
+        gap: least distance of two labels.
+        at: where the lines end; None is the right end of the axes.
+    """
     ends = sorted(ends, key=lambda end: end[1])
     heights = spread_out([value for _, value, _ in ends], gap)
     for (label, _, colour), height in zip(ends, heights, strict=True):
         axes.annotate(
             label,
-            (1, height),
-            xycoords=("axes fraction", "data"),
+            (1 if at is None else at, height),
+            xycoords=("axes fraction" if at is None else "data", "data"),
             xytext=(6, 0),
             textcoords="offset points",
             va="center",

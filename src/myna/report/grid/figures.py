@@ -125,8 +125,8 @@ def _draw_curves(results: Results, trials: Sequence[Trial], best: Trial | None) 
     axes.set(xlim=(0.5, last + 0.5), ylim=span, xlabel="Epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_title(_axis_title(results), loc="left", fontsize=FONT_SIZE, color=INK)
-    readings, ends = {}, []
-    cut: dict[float, list[tuple[float, str]]] = {}  # by epoch
+    readings = {}
+    ends: dict[float | None, list[tuple[str, float, str]]] = {}  # by epoch; None is the right end
     for trial, points in reversed(shown):
         state, gid = state_of(trial), f"{name}-{trial['number']}"
         colour = _BEST if trial is best else _FINISHED if state == "finished" else _PRUNED
@@ -140,17 +140,12 @@ def _draw_curves(results: Results, trials: Sequence[Trial], best: Trial | None) 
         readings[gid] = [
             f"trial {trial['number']}, epoch {epoch:g}: {say_score(results, value)}" for epoch, value in curve_of(trial)
         ]
-        if state == "finished":
-            ends.append((str(trial["number"]), values[-1], colour))
-            continue
-        axes.plot(epochs[-1:], values[-1:], "x", color=INK, markersize=7, clip_on=False)
-        cut.setdefault(epochs[-1], []).append((values[-1], str(trial["number"])))
-    label_ends(axes, ends, gap=gap)
-    offset: dict[str, Any] = {"xytext": (6, 0), "textcoords": "offset points", "va": "center"}
-    for epoch, labels in cut.items():
-        heights = spread_out(sorted(value for value, _ in labels), gap)
-        for height, (_, label) in zip(heights, sorted(labels), strict=True):
-            axes.annotate(label, (epoch, height), color=_PRUNED, fontsize=FONT_SIZE, **offset)
+        is_cut = state != "finished"
+        if is_cut:
+            axes.plot(epochs[-1:], values[-1:], "x", color=INK, markersize=7, clip_on=False)
+        ends.setdefault(epochs[-1] if is_cut else None, []).append((str(trial["number"]), values[-1], colour))
+    for at, labels in ends.items():
+        label_ends(axes, labels, gap, at)
     return Panel(name, "Trials", draw_svg(canvas, name, f"Trials: {_axis_title(results)}", readings))
 
 
