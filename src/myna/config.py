@@ -17,7 +17,7 @@ import tomli_w
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.fields import FieldInfo
 
-from myna.errors import UserError
+from myna.errors import UserError, show
 from myna.files import is_there, read_text, write_text
 
 _TOO_LARGE = 2**31  # of counts and sizes; a whole number without end could be neither computed with nor written out
@@ -309,7 +309,7 @@ def _read_extended(path: Path, seen: tuple[Path, ...]) -> dict[str, Any]:
     if base is None:
         return values
     if not isinstance(base, str):
-        raise UserError(f"{path}: extends: expected a file name, not {_shown(base)}")
+        raise UserError(f"{path}: extends: expected a file name, not {show(base)}")
     target, seen = path.parent / base, (*seen, path.resolve())
     if not is_there(target):
         raise UserError(f"{path}: extends: {target}: no such file")
@@ -332,7 +332,7 @@ def _read_override(schema: type[Section], override: str) -> dict[str, Any]:
     dotted, equals, text = (part.strip() for part in override.partition("="))
     keys = dotted.split(".")
     if not equals or not all(keys):
-        raise UserError(f"--set {_shown(override)}: expected key.path=value, such as training.epochs=3")
+        raise UserError(f"--set {show(override)}: expected key.path=value, such as training.epochs=3")
     try:
         (value,) = tomllib.loads(f"value = {text}").values()
     except ValueError:
@@ -359,7 +359,7 @@ def _explain(schema: type[Section], error: ValidationError) -> str:
     if first["type"] == "missing":
         return f"{dotted}: missing{others}"
     if first["type"] != "extra_forbidden":
-        return f"{dotted}: {first['msg']}, not {_shown(first['input'])}{others}"
+        return f"{dotted}: {first['msg']}, not {show(first['input'])}{others}"
     return f"{dotted}: unknown; {_suggest(schema, location)}{others}"
 
 
@@ -397,12 +397,3 @@ def _section_of(field: FieldInfo) -> type[Section] | None:
         if isinstance(candidate, type) and issubclass(candidate, Section):
             return candidate
     return None
-
-
-def _shown(value: object) -> str:
-    """Return a value for an error message, in one line and not too long."""
-    try:
-        text = repr(value)
-    except ValueError:  # Python does not write out whole numbers of thousands of digits
-        return "so large a number"
-    return text if len(text) <= 80 else text[:77] + "..."

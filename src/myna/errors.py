@@ -1,4 +1,4 @@
-"""The one exception that means: the user can mend this; and the kind of it that tells of a run's settings."""
+"""The one exception that means: the user can mend this; the kind that tells of a run's settings; how values are shown."""
 
 from typing import ClassVar
 
@@ -26,3 +26,12 @@ class DivergedError(UserError):
     """
 
     status = 3
+
+
+def show(value: object) -> str:
+    """Return a value for an error message, in one line and not too long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out whole numbers of thousands of digits
+        return "so large a number"
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -117,6 +117,10 @@ def test_predictions_are_read_with_all_their_fields(tmp_path: Path) -> None:
         ([{"Problem": "1", "predicted": "", "linear_formula": ""}], "item 0: answer: missing; expected a number"),
         ([make_item("1", "", predicted=None)], "item 0: predicted: expected a text, not None"),
         ([make_item("1", "", linear_formula=["add"])], "item 0: linear_formula: expected a text, not ['add']"),
+        (
+            [make_item("1", "", linear_formula=["a" * 99])],
+            f"item 0: linear_formula: expected a text, not ['{'a' * 75}...",
+        ),
         ([make_item("1", "", answer="7")], "item 0: answer: expected a number, not '7'"),
         ([make_item("1", "", answer=True)], "item 0: answer: expected a number, not True"),
         ([make_item("1", "", answer=math.nan)], "item 0: answer: expected a number, not nan"),

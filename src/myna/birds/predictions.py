@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
-from myna.errors import UserError
+from myna.errors import UserError, show
 from myna.files import read_json
 
 _FIELDS: dict[str, tuple[type | tuple[type, ...], str]] = {
@@ -36,6 +35,6 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
             raise UserError(f"{path}: item {index}: expected an object with {', '.join(_FIELDS)}")
         for field, (kind, expected) in _FIELDS.items():
             if not isinstance(item.get(field), kind):
-                found = shorten(repr(item[field]), 60) if field in item else "missing"
+                found = show(item[field]) if field in item else "missing"
                 raise UserError(f"{path}: item {index}: {field}: {found}; expected {expected}")
     return items

@@ -6,12 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from textwrap import shorten
 from typing import Any
 
 import numpy as np
 
-from myna.errors import UserError
+from myna.errors import UserError, show
 from myna.files import write_json
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.language.score import Verdict, judge, summarise
@@ -120,7 +119,7 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
             if field not in item:
                 raise UserError(f"{place}: missing; expected {expected}")
             if not (_is_finite_number(item[field]) if field == "answer" else isinstance(item[field], str)):
-                raise UserError(f"{place}: expected {expected}, not {shorten(repr(item[field]), 60)}")
+                raise UserError(f"{place}: expected {expected}, not {show(item[field])}")
     return items
 
 
