@@ -1,4 +1,4 @@
-"""The one exception that means: the user can mend this; the kind that tells of a run's settings; how values are shown."""
+"""The exception that means: the user can mend this; its kind that tells of a run's settings; how values are shown."""
 
 from typing import ClassVar
 
