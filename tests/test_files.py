@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from myna.errors import UserError
-from myna.files import read_json, read_text, replacing, write_json, write_text
+from myna.files import check_writable, read_json, read_text, replacing, write_json, write_text
 
 
 def names_in(folder: Path) -> list[str]:
@@ -105,6 +105,24 @@ def test_what_cannot_be_written_is_one_line(tmp_path: Path) -> None:
         assert str(path) in str(caught.value)
         assert "\n" not in str(caught.value)
     assert names_in(tmp_path) == ["file", "folder"]
+
+
+def test_what_cannot_be_written_is_known_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").write_text("old")
+    for path in (tmp_path / "folder", tmp_path / "file" / "below.txt"):
+        with pytest.raises(UserError, match=r"cannot be written: ((Is|Not) a directory|File exists)"):
+            check_writable(path)
+    for name in ("file", "new.txt", "made/new.txt"):
+        check_writable(tmp_path / name)
+    assert (tmp_path / "file").read_text() == "old"
+    assert names_in(tmp_path) == ["file", "folder", "made"]
+    assert not names_in(tmp_path / "made")
+
+
+def test_the_mark_before_a_text_is_left_out(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[1]", encoding="utf-8-sig")
+    assert (read_text(tmp_path / "a.json"), read_json(tmp_path / "a.json")) == ("[1]", [1])
 
 
 json_values = st.recursive(

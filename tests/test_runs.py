@@ -112,6 +112,24 @@ def test_how_far_and_how_often_may_change(tmp_path: Path, setting: dict[str, obj
     runs.check_same_config(tmp_path, changed(**setting))
 
 
+def test_other_epochs_go_on_record(tmp_path: Path) -> None:
+    (tmp_path / "last").mkdir()
+    earlier = []
+    for n_epochs in (12, 12, 30, 40):
+        config = changed(epochs=n_epochs)
+        found = runs.find_earlier_epochs(tmp_path, config)
+        earlier.append(found)
+        save(config, tmp_path / runs.CONFIG)
+        runs.write_environment(tmp_path, **{runs.EARLIER_EPOCHS: found})
+    assert earlier == [[], [], [12], [12, 30]]
+    runs.write_summary(tmp_path, n_parameters=7, minutes=1.0)
+    card = "\n".join(runs.describe_making(tmp_path))
+    assert "- First asked for 12 and 30 epochs, then resumed: its schedules changed\n" in card
+    # Without a checkpoint, nothing was trained for fewer.
+    (tmp_path / "last").rmdir()
+    assert runs.find_earlier_epochs(tmp_path, changed(epochs=50)) == []
+
+
 def test_a_renamed_run_may_go_on(tmp_path: Path) -> None:
     save(MathConfig(name="a"), tmp_path / runs.CONFIG)
     runs.check_same_config(tmp_path, MathConfig(name="b"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
@@ -56,6 +58,21 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def check_writable(path: Path) -> None:
+    """Find out that a file cannot be written before the work that is to fill it.
+
+    Raises:
+        UserError: no permission, a folder of that name.
+    """
+    path = path.resolve()
+    with writing(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
+            pass
 
 
 def take_turns(items: Iterable[T], lock: Callable[[T], Path], work: Callable[[T], object]) -> None:
@@ -130,13 +147,13 @@ def is_there(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """Read UTF-8 text from `path`.
+    """Read UTF-8 text from `path`, without the mark that some programs put before it.
 
     Raises:
         UserError: the file is missing, unreadable or not UTF-8.
     """
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise UserError(f"{path}: no such file") from None
     except UnicodeDecodeError as error:

@@ -5,6 +5,8 @@ runs/<name>/  config.toml        what the user asked for
               metrics.jsonl      a line for each epoch trained and each evaluation
               summary.json       what it came to; there once the run is finished
               lock               held while a process trains the run
+              scores-*.json, predictions-*.json, attention.json
+                                 what was measured of `best`, until a better model takes its place
               last/              the checkpoint: model.safetensors, state.pt
               best/              the model: model.safetensors, config.toml (as built), and what the task adds
 
@@ -31,7 +33,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import myna
-from myna.config import Section, flatten, load
+from myna.config import BirdsConfig, MathConfig, Section, flatten, load
 from myna.errors import UserError
 from myna.files import is_there, read_json, read_text, write_json, writing
 
@@ -40,16 +42,35 @@ METRICS = "metrics.jsonl"
 ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
 SCORES = "scores.json"
+ATTENTION = "attention.json"
 LOCK = "lock"
+STUDIES = "studies"
+"""The folder, beside the runs, of the folders of what studies and searches found."""
+RESULTS, GRID = "results.json", "grid.json"
+"""What a study found, and a search."""
+EXPLANATION, MAP_ANALYSIS = "index.json", "analysis.json"
+"""What `myna birds explain` shows of a net, and what it measured."""
+EARLIER_EPOCHS = "earlier_epochs"
+"""In environment.json, the epochs that a run was asked for before it was gone on with to others."""
 FINGERPRINT = "data_sha256"
 """In environment.json, of all that a run learns from and is chosen by."""
-# What a resumed run may be asked to do otherwise: it changes how far and how often, not what is trained.
+# What a resumed run may be asked to do otherwise. Other epochs stretch the schedules too, which is put on record.
 MAY_CHANGE = {"name", "training.epochs", "training.evaluate_epochs", "training.checkpoint_minutes"}
 
 
 def runs_folder() -> Path:
     """Return the folder that holds all runs: $MYNA_RUNS, or ./runs."""
     return Path(os.environ.get("MYNA_RUNS", "runs"))
+
+
+def study_folder(name: str) -> Path:
+    """Return the folder of the results of a study or search."""
+    return runs_folder() / STUDIES / name
+
+
+def explanation_folder(run: str) -> Path:
+    """Return the folder of a run's Grad-CAM maps, where `myna birds explain` is told no other."""
+    return runs_folder() / "explanations" / run
 
 
 def create(name: str, *, resume: bool = False) -> Path:
@@ -197,6 +218,23 @@ def find_shipped(half: str, name: str) -> Path:
     raise UserError(f"{name}: no shipped model at {looked}; run Myna in its checkout, or name a model")
 
 
+def forget_measurements(folder: Path) -> None:
+    """Remove what was measured of a run's best model: another is about to take its place."""
+    with writing(folder):
+        for pattern in ("scores-*.json", "predictions-*.json", ATTENTION):
+            for path in folder.glob(pattern):
+                path.unlink()
+
+
+def find_earlier_epochs(folder: Path, config: MathConfig | BirdsConfig) -> list[int]:
+    """Return the epochs that a run with a checkpoint was asked for before, where they were others, in order."""
+    if not (folder / CONFIG).exists() or not (folder / "last").exists():
+        return []
+    environment = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
+    epochs = [*environment.get(EARLIER_EPOCHS, []), load(type(config), folder / CONFIG).training.epochs]
+    return [n for n in dict.fromkeys(epochs) if n != config.training.epochs]
+
+
 def write_summary(folder: Path, **values: float) -> None:
     """Say that a run is finished, and what it came to."""
     write_json(folder / SUMMARY, values)
@@ -216,9 +254,11 @@ def describe_making(folder: Path) -> list[str]:
     """
     check_finished(folder)
     summary, environment = read_json(folder / SUMMARY), read_json(folder / ENVIRONMENT)
-    packages = environment["packages"]
+    packages, earlier = environment["packages"], environment.get(EARLIER_EPOCHS, [])
+    was_stretched = [f"- First asked for {' and '.join(map(str, earlier))} epochs, then resumed: its schedules changed"]
     return [
         f"- Made by: `{environment['command'].removesuffix(' --resume')}`",
+        *(was_stretched if earlier else ()),
         f"- Source: {environment['commit']}; torch {packages['torch']}, Python {environment['python']}",
         f"- Took {summary['minutes']:.0f} minutes on {_describe_machine(environment)}; "
         f"{summary['n_parameters']:,} parameters",

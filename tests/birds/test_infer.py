@@ -59,6 +59,10 @@ def test_line_i_is_the_class_id_of_photo_i(run_folder, photo_list, tmp_path):
     assert call(run_folder, photo_list, output) == 0
     roller, crow, egret = first.splitlines()
     assert output.read_text().splitlines() == [crow, roller, egret]
+    # As spreadsheets save it, with a mark before the text.
+    photo_list.write_text("Egret-0.png\nCrow-1.png\n", encoding="utf-8-sig")
+    assert call(run_folder, photo_list, output) == 0
+    assert output.read_text().splitlines() == [egret, crow]
 
 
 def test_a_folder_is_taken_by_name(run_folder, bird_folder, tmp_path):
@@ -87,6 +91,12 @@ def test_a_mistake_is_one_line_and_the_old_output_stays(run_folder, photo_list, 
     assert error.startswith("infer.py: ")
     assert expected in error
     assert output.read_text() == "old"
+
+
+def test_an_output_that_cannot_be_written_is_told_first(run_folder, photo_list, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("myna.birds.infer.predict", lambda *_: pytest.fail("has begun"))
+    assert call(run_folder, photo_list, tmp_path) == 2
+    assert capsys.readouterr().err == f"infer.py: {tmp_path}: cannot be written: Is a directory\n"
 
 
 @pytest.mark.parametrize(("norm", "n", "expected"), [("bn", 1, "has the norm gn"), ("gn", 2, "has n = 1")])

@@ -12,6 +12,7 @@ import torch
 from myna.config import MathConfig, check
 from myna.mathqa import prediction
 from myna.mathqa.attention_maps import delete_words, map_attention
+from myna.mathqa.bert import BertEncoder
 from myna.mathqa.problems import Problem
 from myna.mathqa.task import MathModel, MathTask
 
@@ -63,6 +64,23 @@ def test_feeds_and_drops_words_there(task: MathTask, form: str, far: torch.devic
     loss, n_tokens = task.loss(task.model, range(8), far, 0.5)
     (loss / n_tokens).backward()
     assert 1 < float((loss / n_tokens).detach()) < 10
+
+
+def test_encodes_the_texts_of_a_training_there(
+    eight_problems: list[Problem], tiny_bert: Path, far: torch.device, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    devices = []
+    compute = BertEncoder._compute
+
+    def note(encoder: BertEncoder, texts: Any) -> Any:
+        devices.append(encoder.copied.device)
+        return compute(encoder, texts)
+
+    monkeypatch.setattr(BertEncoder, "_compute", note)
+    monkeypatch.setattr("myna.mathqa.task.find_device", lambda: far)
+    model = {**SMALL, "type": "bert_lstm_attn_frozen", "bert": {"source": str(tiny_bert)}}
+    MathTask(check(MathConfig, {"model": model}, "test"), eight_problems, eight_problems)
+    assert set(devices) == {far}
 
 
 def test_scores_the_same(task: MathTask, far: torch.device) -> None:

@@ -19,6 +19,7 @@ from myna.config import TrainingSection, check
 from myna.engine import loop
 from myna.engine.checkpoint import load_state
 from myna.engine.loop import Interrupted, Trainer, stop_on_signals
+from myna.engine.optim import Pace
 from myna.errors import DivergedError, UserError
 
 
@@ -142,6 +143,25 @@ def test_the_best_model_by_score_is_kept(tmp_path: Path, tiny_task: Any) -> None
     assert largest_difference(load_file(best / "model.safetensors"), seen[1]) == 0
     assert largest_difference(load_file(tmp_path / "last" / "model.safetensors"), seen[3]) == 0
     assert (at.best_score, at.n_bad) == (0.5, 2)
+
+
+def test_what_was_measured_of_a_model_goes_with_it(tmp_path: Path, tiny_task: Any) -> None:
+    measured = [tmp_path / name for name in ("scores-val.json", "predictions-test-10-plain.json", runs.ATTENTION)]
+    is_there = {}
+    for n_epochs, score in ((1, 0.5), (2, 0.4), (3, 0.6)):
+        Trainer(tiny_task(scores=[score]), section(epochs=n_epochs), tmp_path, resume=True).train()
+        is_there[score] = [path.exists() for path in measured]
+        for path in measured:
+            path.write_text("{}")
+    # That of the second epoch is no better, and the one that was measured stays.
+    assert is_there == {0.5: [False] * 3, 0.4: [True] * 3, 0.6: [False] * 3}
+
+
+def test_the_rate_on_record_is_the_models_own(tmp_path: Path, tiny_task: Any) -> None:
+    task = tiny_task()
+    next(task.model.children()).pace = Pace(ratio=0.01)
+    Trainer(task, section(epochs=1, schedule={"name": "constant"}), tmp_path).train()
+    assert runs.read_metrics(tmp_path)[0]["learning_rate"] == 2e-3
 
 
 def test_early_stopping_counts_evaluations_without_gain(tmp_path: Path, tiny_task: Any) -> None:

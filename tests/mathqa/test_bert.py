@@ -481,16 +481,3 @@ def test_a_tuned_model_starts_from_the_decoder_of_a_frozen_one(
     own, learned = task.translator.decoder.state_dict(), first.translator.decoder.state_dict()
     assert own.keys() == learned.keys()
     assert all(torch.equal(own[name], tensor) for name, tensor in learned.items())
-
-
-def test_a_model_of_which_nothing_fits_is_no_start(
-    tiny_bert: Path, tmp_path: Path, eight_problems: list[Problem], save_model: Callable[..., Any]
-) -> None:
-    # Other words and tokens, and no size the same.
-    sizes = {"glove": "none", "learned_size": 5, "encoder_size": 7, "decoder_size": 11, "token_size": 3}
-    values = {"data": {"min_word_count": 1}, "model": {"type": "lstm_lstm", **sizes}}
-    first = MathTask(MathConfig.model_validate(values), eight_problems[:3], eight_problems)
-    folder = save_model(first, tmp_path / "first")
-    config = make_config(tiny_bert, "bert_lstm_attn_tuned", start_from=str(folder))
-    with pytest.raises(UserError, match=r"first/model\.safetensors: none of its weights fits this model"):
-        MathTask(config, eight_problems, eight_problems)

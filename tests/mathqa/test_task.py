@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -21,7 +22,7 @@ from myna.mathqa.problems import Problem
 from myna.mathqa.splits import generate_splits
 from myna.mathqa.task import VOCABULARIES, MathModel, MathTask, forcing_ratio
 from myna.mathqa.translator import sequence_loss
-from myna.mathqa.vocabulary import PAD, UNKNOWN
+from myna.mathqa.vocabulary import PAD, SPECIAL_TOKENS, UNKNOWN, Vocabularies, Vocabulary
 from myna.runs import CONFIG
 
 CPU = torch.device("cpu")
@@ -293,9 +294,8 @@ def test_a_training_starts_from_what_fits_of_another(
     tmp_path: Path, learn: Callable[..., Any], save_model: Callable[..., Any]
 ) -> None:
     problems = make_problems(24)
-    first = MathTask(make_config(), problems[:8], problems)
+    first = MathTask(make_config(model={"decoder_size": 24}), problems, problems)
     learn(first, n_steps=2)
-    # More problems have more words and tokens, so that these parts do not fit.
     folder = save_model(first, tmp_path / "first")
     task = MathTask(make_config(start_from=str(folder), training={"seed": 3}), problems, problems)
     fresh = MathTask(make_config(training={"seed": 3}), problems, problems).translator.state_dict()
@@ -305,6 +305,21 @@ def test_a_training_starts_from_what_fits_of_another(
         n_taken += old.shape == tensor.shape
         assert torch.equal(tensor, old if old.shape == tensor.shape else fresh[name]), name
     assert 0 < n_taken < len(fresh)
+
+
+def test_a_training_starts_from_no_model_of_other_words_or_tokens(
+    tmp_path: Path, save_model: Callable[..., Any]
+) -> None:
+    problems = make_problems(24)
+    folder = save_model(MathTask(make_config(), problems, problems), tmp_path / "first")
+    vocabularies = Vocabularies.load(folder / VOCABULARIES)
+    for kind in ("words", "tokens"):
+        texts = list(getattr(vocabularies, kind).tokens[len(SPECIAL_TOKENS) :])
+        # As many, in another order: all shapes are the same, and the rows stand for others.
+        swapped = replace(vocabularies, **{kind: Vocabulary([*texts[1:], texts[0]])})
+        swapped.save(folder / VOCABULARIES)
+        with pytest.raises(UserError, match=rf"^start_from: .*first: knows \d+ {kind}, not the \d+ of the training"):
+            MathTask(make_config(start_from=str(folder)), problems, problems)
 
 
 def test_what_a_training_starts_from_must_be_finished(tmp_path: Path) -> None:

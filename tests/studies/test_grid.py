@@ -111,7 +111,7 @@ def started(monkeypatch):
 
 
 def run(path, workers=1, **options):
-    return json.loads((search.run_search(path, None, workers, **options) / search.GRID).read_text())
+    return json.loads((search.run_search(path, None, workers, **options) / runs.GRID).read_text())
 
 
 def test_a_whole_grid_is_trained_once(write, started):

@@ -13,7 +13,7 @@ from myna.birds.splits import BirdSplits
 from myna.birds.task import BirdModel, open_labelled
 from myna.engine.tracking import progress
 from myna.errors import UserError
-from myna.files import write_json
+from myna.files import check_writable, write_json
 
 
 def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> dict[str, Any]:
@@ -31,12 +31,14 @@ def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> di
         the scores as `evaluate` gives them, with seconds and photos_per_second.
 
     Raises:
-        UserError: the net knows other classes than the data has, or the split has no photos.
+        UserError: the net knows other classes than the data has, the split has no photos, or the output cannot be
+            written.
     """
     check_classes(model.labels.classes, splits.classes)
     photos = splits.named(split)
     if not photos:
         raise UserError(f"split: {split} has no photos")
+    check_writable(output)
     cache, label_ids = open_labelled(photos, model.config.data)
     started = time.monotonic()
     with progress(f"naming the birds of {split}", len(cache)) as tick:

@@ -45,7 +45,6 @@ ASSIGNED_CLASSES = (
 )
 """The classes that the assignment asks about, as it writes them."""
 SPLIT = "val"
-INDEX, ANALYSIS = "index.json", "analysis.json"
 _COLUMNS = 5
 
 
@@ -120,7 +119,7 @@ def find_models(name: str) -> list[Path]:
     Raises:
         UserError: there is neither, or the file holds no results of a study of birds.
     """
-    path = runs.runs_folder() / "studies" / name / "results.json"
+    path = runs.study_folder(name) / runs.RESULTS
     if not path.exists():
         return [runs.find(name)]
     results = read_json(path)
@@ -248,9 +247,9 @@ def save_explanation(
                 tick()
         too_few = [note for explained in index["classes"] for note in _describe_few(explained, per_class)]
         index["notes"] = [describe_missing(match, known) for match in absent] + too_few
-        write_json(target / INDEX, index)
+        write_json(target / runs.EXPLANATION, index)
         if analysis is not None:
-            write_json(target / ANALYSIS, analysis)
+            write_json(target / runs.MAP_ANALYSIS, analysis)
 
     replace_folder(folder, write)
     return index
@@ -262,7 +261,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         UserError: that is what it is.
     """
-    check_replaceable(folder, INDEX, "an explanation")
+    check_replaceable(folder, runs.EXPLANATION, "an explanation")
 
 
 def _write_class(target: Path, answers: Answers, match: AskedClass, per_class: int, model_name: str) -> dict[str, Any]:

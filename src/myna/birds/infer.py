@@ -15,7 +15,7 @@ from myna.birds.splits import list_photos
 from myna.birds.task import BirdModel
 from myna.engine.checkpoint import find_folder
 from myna.errors import UserError
-from myna.files import is_there, read_text, write_text
+from myna.files import check_writable, is_there, read_text, write_text
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -46,7 +46,8 @@ def infer(model_file: Path, normalization: str, n: int, test_data_file: Path, ou
     A class id is a position in the sorted class names, which stand in classes.json beside the weights.
 
     Raises:
-        UserError: the model is of another norm or n, or a photo is missing or broken; its line is named.
+        UserError: the model is of another norm or n, a photo is missing (its line is named) or broken (it is named), or
+            the output cannot be written.
     """
     model = BirdModel.load(find_folder(model_file))
     section = model.config.model
@@ -57,6 +58,7 @@ def infer(model_file: Path, normalization: str, n: int, test_data_file: Path, ou
     paths = list_photos(test_data_file) if test_data_file.is_dir() else _read_list(test_data_file)
     if not paths:
         raise UserError(f"{test_data_file}: no photos; expected a path on each line, or a folder with photos in it")
+    check_writable(output_file)
     class_ids = predict(model, paths).argmax(1).tolist()
     write_text(output_file, "".join(f"{class_id}\n" for class_id in class_ids))
 

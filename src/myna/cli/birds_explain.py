@@ -44,7 +44,14 @@ def explain(
     Example: myna birds explain models/birds/bin --classes "Hoopoe,Indian Roller"
     """
     from myna import runs
-    from myna.birds.explanation import ASSIGNED_CLASSES, Answers, choose_classes, find_models, save_explanation
+    from myna.birds.explanation import (
+        ASSIGNED_CLASSES,
+        Answers,
+        check_folder,
+        choose_classes,
+        find_models,
+        save_explanation,
+    )
     from myna.birds.map_analysis import analyse_maps
     from myna.birds.map_findings import describe_maps
     from myna.birds.splits import load_splits
@@ -52,6 +59,8 @@ def explain(
     from myna.engine.tracking import console
 
     folder, *others = find_models(model)
+    target = output or runs.explanation_folder(folder.name)
+    check_folder(target)
     asked = [name.strip() for name in classes.split(",") if name.strip()] if classes else ASSIGNED_CLASSES
     splits = load_splits(data)
     chosen = choose_classes(asked, splits, stand_ins=stand_ins)
@@ -64,7 +73,6 @@ def explain(
         others += [runs.find(name) for name in against or []]
         compared = {other.name: BirdModel.load(other) for other in others}
         analysis = analyse_maps(trained, splits, compared, n_photos=photos)
-    target = output or runs.runs_folder() / "explanations" / folder.name
     about = {"model": folder.name, "asked": model, "source": splits.source}
     index = save_explanation(target, answers, chosen, per_class, about=about, analysis=analysis)
     if as_json:

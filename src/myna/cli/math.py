@@ -143,13 +143,14 @@ def explain(
     """
     from myna import runs
     from myna.engine.tracking import console
-    from myna.files import write_json
+    from myna.files import check_writable, write_json
     from myna.mathqa.attention_maps import explain as look
     from myna.mathqa.splits import load_splits
     from myna.mathqa.task import MathModel
 
     folder = runs.find(model)
-    path = output or folder / "attention.json"
+    path = output or folder / runs.ATTENTION
+    check_writable(path)
     found = look(MathModel.load(folder, data), load_splits(data).dev[:problems])
     write_json(path, found, indent=None)
     for order, area in found["deletion"]["areas"].items():

@@ -34,6 +34,7 @@ def run(
 
     Example: myna study run configs/studies/quick-math.toml
     """
+    from myna import runs
     from myna.engine.tracking import console
     from myna.files import read_json
     from myna.report.evidence import add_evidence
@@ -41,7 +42,7 @@ def run(
     from myna.studies.run import run_study
 
     folder = run_study(study, data, workers, overrides or [], only_finished=only_finished)
-    report = render([add_evidence(read_json(folder / "results.json"), data)], folder)
+    report = render([add_evidence(read_json(folder / runs.RESULTS), data)], folder)
     console.print(f"report: {report}", markup=False)
 
 
@@ -63,12 +64,12 @@ def grid(
 
     Example: myna study grid configs/studies/grid.toml --workers 2
     """
+    from myna import runs
     from myna.engine.tracking import console
     from myna.files import read_json
     from myna.report.render import render
-    from myna.studies.collection import GRID
     from myna.studies.search import run_search
 
     folder = run_search(config, data, workers, overrides or [], only_finished=only_finished)
-    report = render([read_json(folder / GRID)], folder, "grid")
+    report = render([read_json(folder / runs.GRID)], folder, "grid")
     console.print(f"report: {report}", markup=False)

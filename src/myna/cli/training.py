@@ -41,11 +41,13 @@ def train_run(settings: C, source: str, build_task: Callable[[C], StudyTask], *,
         fingerprint = task.fingerprint()
         runs.check_same_data(folder, fingerprint)
         trainer = Trainer(task, settings.training, folder, resume=resume)
+        earlier = runs.find_earlier_epochs(folder, settings)
         # Only now, so that settings which do not go together leave no run behind that blocks the name.
         if runs.is_first_process():
             save(settings, folder / runs.CONFIG)
             where = {"device": trainer.accelerator.device.type, "threads": torch.get_num_threads()}
-            runs.write_environment(folder, data=source, **where, **{runs.FINGERPRINT: fingerprint})
+            found = {runs.FINGERPRINT: fingerprint, **({runs.EARLIER_EPOCHS: earlier} if earlier else {})}
+            runs.write_environment(folder, data=source, **where, **found)
         at = trainer.train()
         n_parameters = sum(parameter.numel() for parameter in task.model.parameters())
         if runs.is_first_process():

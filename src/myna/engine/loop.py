@@ -41,7 +41,7 @@ from myna.engine.seeding import random_states, restore_random_states, seed_all
 from myna.engine.tracking import Metrics, Tick, console, progress
 from myna.errors import DivergedError, UserError
 from myna.files import write_json
-from myna.runs import METRICS
+from myna.runs import METRICS, forget_measurements
 
 LAST, BEST = "last", "best"
 
@@ -203,7 +203,8 @@ class Trainer:
             if stop:
                 raise Interrupted
         loss = at.loss_sum / at.loss_weight
-        rate = self.peak_rates[0] * self.schedule.ratio(at.step - 1)
+        # That of the parameters which have no pace of their own.
+        rate = section.optimizer.learning_rate * self.schedule.ratio(at.step - 1)
         at.epoch, at.step_in_epoch, at.loss_sum, at.loss_weight = at.epoch + 1, 0, 0.0, 0.0
         if at.epoch % section.evaluate_epochs and at.epoch < section.epochs:
             at.evaluated = at.epoch  # none is due
@@ -285,6 +286,7 @@ class Trainer:
             at.n_bad += 1
             if score > at.best_score:
                 at.best_score, at.n_bad = score, 0
+                self._on_main(partial(forget_measurements, self.folder))
                 self._on_main(lambda: replace_folder(self.folder / BEST, partial(self._write_model, scores)))
         self.schedule.observe(score)
         self._write_metrics("val", **scores)

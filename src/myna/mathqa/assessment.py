@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from myna.engine.tracking import progress
-from myna.files import write_json
+from myna.files import check_writable, write_json
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.evaluation import evaluate
 from myna.mathqa.problems import Problem, as_items, check_scorable
@@ -41,9 +41,11 @@ def assess(
         the scores as `evaluate` gives them, with beam_size, search, length_penalty, seconds and problems_per_second.
 
     Raises:
-        UserError: a problem has no answer, no reference, or none that parses; or the model lacks a verifier.
+        UserError: a problem has no answer, no reference, or none that parses; the output cannot be written; or the
+            model lacks a verifier.
     """
     check_scorable(problems)
+    check_writable(output)
     if length_penalty is None:
         length_penalty = model.config.decoding.length_penalty
     texts = [problem.text for problem in problems]

@@ -10,7 +10,7 @@ from typing import get_args
 from myna.config import MathModelSection
 from myna.engine.checkpoint import find_folder
 from myna.errors import UserError
-from myna.files import write_json
+from myna.files import check_writable, write_json
 from myna.mathqa.prediction import SEARCHES, VERIFIED
 from myna.mathqa.problems import read_items
 from myna.mathqa.task import MathModel
@@ -58,12 +58,13 @@ def infer(
     Other fields and their order stay; the file is replaced as a whole once all problems are done.
 
     Raises:
-        UserError: the file is not in the course's format, or the model is of another type.
+        UserError: the file is not in the course's format, it cannot be written, or the model is of another type.
     """
     items = read_items(test_data_file)
     model = MathModel.load(find_folder(model_file), data)
     if model.config.model.type != model_type:
         raise UserError(f"{model_file}: holds a {model.config.model.type}, not the {model_type} of --model_type")
+    check_writable(test_data_file)
     found = model.predict([item["Problem"] for item in items], beam_size=beam_size, search=search)
     for item, programs in zip(items, found, strict=True):
         item["predicted"] = programs[0].text if programs else ""

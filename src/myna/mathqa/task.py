@@ -311,7 +311,7 @@ class MathTask:
         self.translator = build_translator(self.config.model, self.vocabularies, resources)
         self.model: nn.Module = self.translator
         if config.start_from:
-            load_matching_weights(self.translator, _find_start(config.start_from) / WEIGHTS)
+            self._start_from(_find_start(config.start_from))
         self.reader = build_reader(self.config.model, self.vocabularies, resources)
         self._exact: dict[Source, Source] = {}
         examples = encode(training, self.vocabularies, self._learn_neighbours(training) or self.reader)
@@ -319,6 +319,7 @@ class MathTask:
         self.training, self.validation = list(training), list(validation)
         self._validation_examples = fold(encode(validation, self.vocabularies, self.reader))
         if isinstance(self.translator.encoder, BertEncoder):
+            self.translator.encoder.to(find_device())
             self.translator.encoder.prepare([e.source[1] for e in (*self.examples, *self._validation_examples)])
 
     def batches(self, epoch: int) -> list[list[int]]:
@@ -357,6 +358,23 @@ class MathTask:
         """Write config and vocabularies beside the weights."""
         save(self.config, folder / CONFIG)
         self.vocabularies.save(folder / VOCABULARIES)
+
+    def _start_from(self, folder: Path) -> None:
+        """Take up the weights of another model, where they fit.
+
+        Raises:
+            UserError: it knows other words or tokens, so that rows of its weights stand for others than they do here.
+        """
+        theirs = Vocabularies.load(folder / VOCABULARIES)
+        kinds = ("tokens",) if is_bert(self.config.model) else ("words", "tokens")
+        for kind in kinds:
+            known, own = (getattr(each, kind).tokens for each in (theirs, self.vocabularies))
+            if known != own:
+                raise UserError(
+                    f"start_from: {folder}: knows {len(known):,} {kind}, not the {len(own):,} of the training problems"
+                    " here; expected a model trained on the same problems"
+                )
+        load_matching_weights(self.translator, folder / WEIGHTS)
 
     def _judge(self, problems: Sequence[Problem]) -> list[Verdict]:
         """Return the verdicts on what greedy decoding answers to some problems."""

@@ -20,11 +20,6 @@ from myna.files import read_json
 from myna.report.birds.measures import find_best, score_of
 from myna.report.results import Results, Run, as_mapping, as_mappings, as_number, as_text, runs_of
 
-EXPLANATIONS = "explanations"
-"""Folder beside the runs, with a folder for each run that was explained (`myna birds explain`)."""
-ATTENTION = "attention.json"
-"""In a run folder, what `myna math explain` found."""
-
 
 def add_evidence(results: Results, data: Path | None = None) -> Results:
     """Return a study's results with what its runs have to show.
@@ -51,7 +46,7 @@ def _find_math(results: Results, data: Path | None) -> dict[str, dict[str, Any]]
     """Return the attention of runs, and the mistakes of loose ones, by their names."""
     shown: dict[str, dict[str, Any]] = {}
     for run in runs_of(results):
-        path = _folder_of(run) / ATTENTION
+        path = _folder_of(run) / runs.ATTENTION
         shown[as_text(run.get("name"))] = {"attention": read_json(path)} if path.is_file() else {}
     for name, mistakes in _count_mistakes(results, data).items() if results.get("is_loose") else ():
         shown[name]["mistakes"] = mistakes
@@ -116,7 +111,7 @@ def read_explanation(path: Path) -> dict[str, Any]:
         {**each, "photos": [_with_tile(photo, path.parent) for photo in as_mappings(each.get("photos"))]}
         for each in as_mappings(index.get("classes"))
     ]
-    analysis, findings = path.parent / "analysis.json", []
+    analysis, findings = path.parent / runs.MAP_ANALYSIS, []
     figures = as_mapping(read_json(analysis)) if analysis.is_file() else {}
     if figures:
         # Brings torch along, which a report needs for nothing else.
@@ -151,4 +146,4 @@ def _folder_of(run: Run) -> Path:
 
 
 def _explanation_of(run: Run) -> Path:
-    return runs.runs_folder() / EXPLANATIONS / _folder_of(run).name / "index.json"
+    return runs.explanation_folder(_folder_of(run).name) / runs.EXPLANATION

@@ -19,8 +19,6 @@ from myna.errors import UserError
 from myna.files import read_json, read_text
 from myna.studies.plan import CONFIGS
 
-RESULTS, GRID = "results.json", "grid.json"
-"""What a study writes, and what a search over settings does."""
 SPLITS = {"birds": ("train", "val", "test"), "math": ("dev", "test")}
 """Splits that scores are read of."""
 _TITLES = {"birds": "Runs on photos of birds", "math": "Runs on word problems"}
@@ -55,10 +53,11 @@ def find(name: str) -> Path:
         UserError: there is neither, or the run is not finished.
     """
     folder = runs.runs_folder()
-    choices = [path for path in (Path(name), folder / "studies" / name) if find_results(path)]
+    choices = [path for path in (Path(name), runs.study_folder(name)) if find_results(path)]
     choices += [path for path in (Path(name), folder / name) if (path / runs.CONFIG).is_file()]
     if not choices:
-        known = {path.parent.name for path in (*folder.glob(f"*/{runs.CONFIG}"), *folder.glob("studies/*/*.json"))}
+        paths = *folder.glob(f"*/{runs.CONFIG}"), *folder.glob(f"{runs.STUDIES}/*/*.json")
+        known = {path.parent.name for path in paths}
         near = difflib.get_close_matches(name, sorted(known), n=3, cutoff=0.5)
         hint = f"; did you mean {' or '.join(near)}?" if near else f"; {len(known)} others are there" if known else ""
         raise UserError(f"{name}: neither a study nor a run in {folder}{hint}")
@@ -69,7 +68,7 @@ def find(name: str) -> Path:
 
 def find_results(folder: Path) -> Path | None:
     """Return the file of what a study or a search measured, that of the study where both are there; None for a run."""
-    return next((path for path in (folder / RESULTS, folder / GRID) if path.is_file()), None)
+    return next((path for path in (folder / runs.RESULTS, folder / runs.GRID) if path.is_file()), None)
 
 
 def read_results(folder: Path) -> dict[str, Any]:
@@ -78,7 +77,7 @@ def read_results(folder: Path) -> dict[str, Any]:
     Raises:
         UserError: it is neither's results.
     """
-    path = find_results(folder) or folder / RESULTS
+    path = find_results(folder) or folder / runs.RESULTS
     results = read_json(path)
     if not isinstance(results, dict) or results.get("study") not in CONFIGS:
         raise UserError(f"{path}: no results of a study; expected one of {', '.join(CONFIGS)}")
@@ -175,7 +174,7 @@ def _gather(kind: str, folders: Sequence[Path]) -> dict[str, Any]:
 def _find_shared(kind: str, source: str) -> dict[str, Any]:
     """Return the facts and the baselines that a study measured on the same data; of several, that with most splits."""
     found: list[Mapping[str, Any]] = []
-    for path in sorted((runs.runs_folder() / "studies").glob(f"*/{RESULTS}")):
+    for path in sorted((runs.runs_folder() / runs.STUDIES).glob(f"*/{runs.RESULTS}")):
         results = read_json(path)
         if isinstance(results, dict) and (results.get("study"), results.get("source")) == (kind, source):
             found.append(results)

@@ -100,9 +100,9 @@ def run_study(
         "comparisons": measures.compare(measured),
         "n_planned": len(planned),
     }
-    folder = runs.runs_folder() / "studies" / study.name
+    folder = runs.study_folder(study.name)
     results["minutes"] = (time.monotonic() - started) / 60
-    write_json(folder / "results.json", results)
+    write_json(folder / runs.RESULTS, results)
     return folder
 
 

@@ -21,7 +21,6 @@ from myna.engine.loop import Interrupted, stop_on_signals
 from myna.engine.tracking import Tick, console, progress
 from myna.errors import DivergedError, UserError
 from myna.files import write_json
-from myna.studies.collection import GRID
 from myna.studies.effects import measure_effects, score_margin
 from myna.studies.examples import load_examples
 from myna.studies.grid import SHARES, Search, Settings, read_search
@@ -56,7 +55,7 @@ def run_search(
     search = read_search(path, overrides)
     examples = load_examples(search.grid.study, data)
     search = replace(search, source=examples.source)
-    folder = runs.runs_folder() / "studies" / search.grid.name
+    folder = runs.study_folder(search.grid.name)
     with open_record(search, folder, only_finished=only_finished) as study:
         if not only_finished:
             with announced(folder) as name, stop_on_signals() as stop_asked:
@@ -87,7 +86,7 @@ def run_search(
         **_analyse(search, trials, examples.n),
         "minutes": (time.monotonic() - started) / 60,
     }
-    write_json(folder / GRID, results)
+    write_json(folder / runs.GRID, results)
     return folder
 
 
