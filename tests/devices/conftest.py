@@ -21,7 +21,7 @@ from myna.engine.optim import build_optimizer
 
 FAR = torch.device("meta")
 aten = torch.ops.aten
-# What a GPU takes of the CPU, too: what copies, indices, and the lengths of what is packed.
+# What a GPU takes of the CPU, too: what copies, and indices.
 MAY_MIX = (
     aten._to_copy.default,
     aten.copy_.default,
@@ -29,7 +29,6 @@ MAY_MIX = (
     aten.index_put.default,
     aten.index_put_.default,
     aten._index_put_impl_.default,
-    aten._pack_padded_sequence.default,
 )
 
 

@@ -54,7 +54,7 @@ class Batch:
 
     Attributes:
         source: (N, ...) long each, the parts of the sources; the first are word ids (N, S).
-        lengths: (N,) long, words of each problem, on the CPU.
+        lengths: (N,) long, words of each problem.
         inputs: (N, T) long, start token and program.
         targets: (N, T) long, program and end token.
         weights: (N,) float, problems that each example stands for.
@@ -67,10 +67,10 @@ class Batch:
     weights: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """Return the batch on a device; lengths stay on the CPU, as encoders take them."""
+        """Return the batch on a device."""
         return Batch(
             tuple(part.to(device) for part in self.source),
-            self.lengths,
+            self.lengths.to(device),
             self.inputs.to(device),
             self.targets.to(device),
             self.weights.to(device),
@@ -93,10 +93,10 @@ def collate_sources(sources: Sequence[Source], device: torch.device | str = "cpu
     """Pad each part of some sources to one length.
 
     Returns:
-        the parts, (N, ...) each, on the device; and the number of words, (N,), on the CPU.
+        the parts, (N, ...) each, and the number of words, (N,), on the device.
     """
     parts = tuple(pad(rows).to(device) for rows in zip(*sources, strict=True))
-    return parts, torch.tensor([len(source[0]) for source in sources])
+    return parts, torch.tensor([len(source[0]) for source in sources], device=device)
 
 
 def pad(rows: Sequence[Sequence[int]]) -> Tensor:
@@ -142,14 +142,3 @@ def _split_by_size(indices: list[int], sizes: Sequence[tuple[float, ...]], batch
 
     first, second = min(halves, key=padded)
     return _split_by_size(first, sizes, batch_size) + _split_by_size(second, sizes, batch_size)
-
-
-def padding_ratio(examples: Sequence[Example], groups: Iterable[Sequence[int]]) -> float:
-    """Return the share of padding among all word and token positions of the batches."""
-    real = total = 0
-    for group in groups:
-        words = [len(examples[i].source[0]) for i in group]
-        tokens = [len(examples[i].tokens) + 1 for i in group]
-        real += sum(words) + sum(tokens)
-        total += len(group) * (max(words) + max(tokens))
-    return 1 - real / total if total else 0.0

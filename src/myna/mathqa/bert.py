@@ -179,7 +179,7 @@ class BertEncoder(nn.Module):
         positions = torch.arange(1, words.shape[1] + 1, device=words.device)  # (S,)
         belongs = (places.unsqueeze(1) == positions.unsqueeze(1)).to(hidden.dtype)  # (N, S, P)
         memory = belongs @ hidden / belongs.sum(2, keepdim=True).clamp(min=1)  # (N, S, D)
-        mask = positions <= lengths.to(words.device).unsqueeze(1)  # (N, S)
+        mask = positions <= lengths.unsqueeze(1)  # (N, S)
         memory = self.dropout(memory)
         if self.lstm is not None:
             memory, first = self.lstm.run(memory, lengths)  # (N, S, M), (N, M)

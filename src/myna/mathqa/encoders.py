@@ -107,7 +107,7 @@ class BiLSTM(nn.Module):
         Returns:
             the states of all rows (N, S, M), and the last state of each direction (N, M).
         """
-        lengths = lengths.to(rows.device).unsqueeze(1)  # (N, 1)
+        lengths = lengths.unsqueeze(1)  # (N, 1)
         positions = torch.arange(rows.shape[1], device=rows.device)  # (S,)
         turned = torch.where(positions < lengths, lengths - 1 - positions, positions)  # (N, S)
         for ahead, back in zip(self.forwards, self.backwards, strict=True):
@@ -143,7 +143,7 @@ class BiLSTMEncoder(BiLSTM):
     def forward(self, lengths: Tensor, words: Tensor) -> Encoded:
         """Encode ids (N, S) of which the first `lengths` (N,) are words and the rest <pad>."""
         memory, last = self.run(self.dropout(self.embedding(words)), lengths)  # (N, S, M), (N, M)
-        mask = torch.arange(words.shape[1], device=words.device) < lengths.to(words.device).unsqueeze(1)  # (N, S)
+        mask = torch.arange(words.shape[1], device=words.device) < lengths.unsqueeze(1)  # (N, S)
         return Encoded(memory, mask, self.dropout(last + largest(memory, mask)), self.copied[words])
 
 

@@ -6,7 +6,6 @@ the probability of what it lets through: the search looks for the likeliest of t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -15,8 +14,8 @@ from torch import Tensor
 from myna.mathqa.beam import State
 from myna.mathqa.language.execute import Failure, Value, check_answer, run_step
 from myna.mathqa.language.operations import OPERATIONS
+from myna.mathqa.language.program import ARGUMENT
 
-_ARGUMENT = re.compile(r"n(?P<number>\d+)|#(?P<step>\d+)|const_\w+(\.\w+)?")
 _FAILED = -1  # the node of a program that does not run
 _NONE = -1  # the token of a place that is still free
 
@@ -51,7 +50,7 @@ class Grammar:
     ) -> None:
         if not 0 <= end_id < len(tokens):
             raise ValueError(f"end_id must be one of 0 to {len(tokens) - 1}, not {end_id}")
-        arguments = [_ARGUMENT.fullmatch(token) for token in tokens]
+        arguments = [ARGUMENT.fullmatch(token) for token in tokens]
         operations = [OPERATIONS.get(token) for token in tokens]
 
         def table(values: Iterable[int]) -> Tensor:

@@ -69,7 +69,7 @@ def fit_verifier(
         cross-validation. Problems that read the same but for the numbers are of the same fold.
 
     Raises:
-        UserError: a problem has no reference or no answer.
+        ValueError: a problem has no reference or no answer.
     """
     texts = [problem.text for problem in problems]
     gathered = [gather(*each) for each in zip(texts, found, neighbours, strict=True)]

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from myna.mathqa.language.operations import OPERATIONS
 
-_ARGUMENT = re.compile(r"n\d+|#\d+|const_\w+(\.\w+)?")
+ARGUMENT = re.compile(r"n(?P<number>\d+)|#(?P<step>\d+)|const_\w+(\.\w+)?")
 _SEPARATORS = re.compile(r"[|(),\s]+")
 
 
@@ -117,7 +117,7 @@ def join_tokens(tokens: Iterable[str]) -> str:
     """Write any tokens as text: each one that is no argument begins a step. Never fails."""
     steps: list[list[str]] = []
     for token in tokens:
-        if not steps or not _ARGUMENT.fullmatch(token):
+        if not steps or not ARGUMENT.fullmatch(token):
             steps.append([token])
         else:
             steps[-1].append(token)
