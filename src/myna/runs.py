@@ -142,17 +142,23 @@ def check_same_config(folder: Path, config: Section) -> None:
     Raises:
         UserError: one line naming the first setting that differs, and both its values.
     """
+    for key, (before, now) in compare_config(folder, config).items():
+        if key not in MAY_CHANGE:
+            raise UserError(
+                f"{folder / CONFIG}: {key} is {before!r} in this run, not {now!r}; resume it with that, or --name "
+                "another run"
+            )
+
+
+def compare_config(folder: Path, config: Section) -> dict[str, tuple[Any, Any]]:
+    """Return the settings in which a run differs from what is asked for now, with both values; a new folder in none."""
     path = folder / CONFIG
     if not path.exists():
-        return
+        return {}
     old = flatten(load(type(config), path).model_dump(mode="json"))
     new = flatten(config.model_dump(mode="json"))
-    for key in new | old:
-        before, now = old.get(key), new.get(key)
-        if before != now and key not in MAY_CHANGE:
-            raise UserError(
-                f"{path}: {key} is {before!r} in this run, not {now!r}; resume it with that, or --name another run"
-            )
+    pairs = {key: (old.get(key), new.get(key)) for key in new | old}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
 
 
 def check_same_data(folder: Path, fingerprint: str) -> None:

@@ -133,6 +133,14 @@ def test_a_shipped_model_scores_as_its_card_says(run_folder, bird_splits, tmp_pa
     assert sum(right) / len(right) == pytest.approx(again["accuracy"])
 
 
+def test_train_is_what_the_net_was_trained_on(bird_splits, make_bird_config, tmp_path, save_model):
+    config = make_bird_config({"norm": "gn"}, data={"limit": 2})
+    model = BirdModel.load(save_model(BirdTask(config, bird_splits), tmp_path / "model"))
+    assess(model, bird_splits, "train", tmp_path / "predictions.json")
+    seen = [photo["class"] for photo in json.loads((tmp_path / "predictions.json").read_text())]
+    assert seen == [name for name in bird_splits.classes for _ in range(2)]
+
+
 def test_data_of_other_classes_is_refused(run_folder, bird_splits, tmp_path):
     other = BirdSplits(("Crow", "Egret", "Owl"), bird_splits.train, bird_splits.val, bird_splits.test, "other")
     with pytest.raises(UserError, match=r"knows 3 classes, the data has 3: 'Owl'"):

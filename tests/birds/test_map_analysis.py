@@ -10,6 +10,7 @@ from scipy.stats import spearmanr
 from torch import nn
 
 from myna.birds.map_analysis import (
+    FEWEST,
     N_STEPS,
     Sample,
     analyse_maps,
@@ -56,10 +57,15 @@ def test_the_mass_of_a_map_is_counted_inside_and_outside():
     assert found["border"]["even_share"] == 28 / 64
     assert found["centre"]["share"]["mean"] == pytest.approx((1 + 0 + 1 / 4) / 3)
     assert found["border"]["share"]["mean"] == pytest.approx((0 + 1 + 28 / 64) / 3)
-    centre = found["right_wrong"]["centre_share"]
+    assert found["right_wrong"] is None  # of so few
+    is_right = np.repeat([True, False, False], FEWEST)
+    centre = measure_places(np.repeat(maps, FEWEST, axis=0), is_right)["right_wrong"]["centre_share"]
     assert (centre["right"]["mean"], centre["wrong"]["mean"]) == pytest.approx((1, 1 / 8))
     assert centre["difference"]["mean"] == pytest.approx(-7 / 8)
-    assert measure_places(maps, np.array([True, True, True]))["right_wrong"] is None
+    for fewest in (FEWEST, FEWEST - 1):
+        is_right = np.array([True] * (30 - fewest) + [False] * fewest)
+        compared = measure_places(np.repeat(maps, 10, axis=0), is_right)["right_wrong"]
+        assert (compared is not None) == (fewest == FEWEST)
 
 
 def test_the_box_is_symmetric_and_leaves_the_margin_out():
@@ -248,5 +254,5 @@ def test_words_say_what_the_intervals_say_and_no_more(figures):
     assert "the map mostly stays" in describe_maps(changed | {"randomisation": stays})[-1]
     assert any("in 1 of the 2 layers the gradient cancels" in line for line in text)
     alone = describe_maps(changed | {"right_wrong": None})
-    assert sum("nothing to compare" in line for line in alone) == 1
+    assert sum("too few to compare" in line for line in alone) == 1
     assert all(line.endswith(".") and "\n" not in line for line in text + alone)

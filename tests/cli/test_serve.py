@@ -38,6 +38,15 @@ def test_a_model_that_is_nowhere_is_told_before_anything_is_served(monkeypatch, 
     assert "nowhere: neither a folder nor a run" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_all_addresses_at_once_are_one_line_and_status_2(monkeypatch, capsys, tmp_path, host):
+    assert call(monkeypatch, "--host", host, "--port", 0) == 2
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error == (
+        f"myna: --host: {host} stands for all addresses of this machine; name the one that others are to use"
+    )
+
+
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])
 def test_an_address_of_another_machine_is_one_line_and_status_2(monkeypatch, capsys, tmp_path, host):
     monkeypatch.delenv("MYNA_DATA", raising=False)

@@ -8,6 +8,7 @@ import pytest
 from filelock import FileLock
 
 from myna import runs
+from myna.config import save
 from myna.errors import UserError
 from myna.files import write_json
 from myna.report.render import render
@@ -98,6 +99,20 @@ def test_runs_made_with_other_data_are_refused_before_anything_is_trained(study,
     write_json(folder / runs.ENVIRONMENT, {"data": "other problems"})
     with pytest.raises(UserError, match=r"tiny-seed1: made with other problems, not a GENERATED .*; move it away"):
         run_study(study, None, 2, only_finished=only_finished)
+
+
+def test_runs_made_with_other_settings_are_refused_before_anything_is_trained(study, monkeypatch):
+    monkeypatch.setattr("myna.studies.run.train_all", lambda *arguments: pytest.fail("trained"))
+    folder = runs.runs_folder() / "tiny-seed1"
+    _, planned = expand(study)
+    settings = next(run.settings for run in planned if run.name == folder.name)
+    runs.write_summary(folder, minutes=1.0)
+    often = settings.training.model_copy(update={"checkpoint_minutes": 0.5})
+    save(settings.model_copy(update={"training": often}), folder / runs.CONFIG)
+    # How often it was saved changes nothing of what came out.
+    assert [run.name for run in find_finished(planned, "any data")] == [folder.name]
+    with pytest.raises(UserError, match=r"tiny-seed1: made with training.epochs \d+, not 99; move it away"):
+        run_study(study, None, 2, ["training.epochs=99"])
 
 
 def test_results_name_the_command_with_what_was_set(study, monkeypatch):

@@ -10,7 +10,7 @@ from typing import Any
 from myna.birds.evaluation import evaluate
 from myna.birds.predictions import name_photo
 from myna.birds.splits import BirdSplits
-from myna.birds.task import BirdModel, open_labelled
+from myna.birds.task import BirdModel, first_of_each_class, open_labelled
 from myna.engine.tracking import progress
 from myna.errors import UserError
 from myna.files import check_writable, write_json
@@ -19,7 +19,8 @@ from myna.files import check_writable, write_json
 def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> dict[str, Any]:
     """Classify the photos of a split, write the predictions, and return the scores.
 
-    Photos of training are seen as the others are: the square in their middle, without augmentation.
+    Photos of training are those that the net learned from, seen as the others are: the square in their middle, without
+    augmentation.
 
     Args:
         model: a trained net.
@@ -36,6 +37,8 @@ def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> di
     """
     check_classes(model.labels.classes, splits.classes)
     photos = splits.named(split)
+    if split == "train":
+        photos = first_of_each_class(photos, model.config.data.limit)
     if not photos:
         raise UserError(f"split: {split} has no photos")
     check_writable(output)

@@ -76,7 +76,11 @@ def calibrate(folder: Path, splits: BirdSplits) -> Familiarity:
         "areas_on_test": _measure_areas(measure, gaussian, known["test"], strange["test"]),
         "test_known_share": _share(scores["test"] >= threshold),
         "strange_known_share": taken,
-        "n": {"val": len(caches["val"]), "test": len(caches["test"]), "of each kind": _N_STRANGE},
+        "n": {
+            "val": len(caches["val"]),
+            "test": len(caches["test"]),
+            "of each kind": min(_N_STRANGE, len(caches["test"])),
+        },
     }
     found = Familiarity(temperature, measure, threshold, gaussian, worth)
     found.save(folder)

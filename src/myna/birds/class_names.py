@@ -23,6 +23,11 @@ class AskedClass:
     is_stand_in: bool = False
 
 
+def readable(name: str) -> str:
+    """Return a class as people write it: folders have hyphens for spaces."""
+    return name.replace("-", " ").replace("_", " ")
+
+
 def match_classes(asked: Sequence[str], known: Sequence[str]) -> list[AskedClass]:
     """Find each class among those of the data, without regard to case, spaces, hyphens and other marks.
 

@@ -31,6 +31,8 @@ from myna.engine.tracking import progress
 SPLIT = "val"
 CENTRE, BORDER = 1 / 2, 1 / 8
 """Side of the central box, and breadth of the border, as shares of the photo's side."""
+FEWEST = 10
+"""Photos of a group whose mean is compared: of fewer, an interval by resampling is too narrow."""
 CONTROLS = ("other photo", "centre", "random")
 N_STEPS = 8
 """In which the pixels of a photo are deleted or inserted."""
@@ -87,7 +89,7 @@ def analyse_maps(
         `centre`, `border`: `share` of a map's mass in the middle half of height and width, and within an eighth of
         the edge, and `even_share`, that of an even map;
         `right_wrong`: for `centre_share` and `entropy` (1 is an even map, 0 a single pixel), the means `right` and
-        `wrong` and their `difference`, wrong less right; None where all photos are of one kind;
+        `wrong` and their `difference`, wrong less right; None where fewer than `FEWEST` photos are of one kind;
         `weight_share`: see `measure_weights`;
         `deletion`, `insertion`: see `measure_deletion`;
         `agreement`: for each other net its `name`, the rank correlation of `same` photo's maps, and of `other` photos';
@@ -161,12 +163,12 @@ def measure_places(maps: Maps, is_right: NDArray[np.bool_]) -> Figures:
     }
     even = {"centre": box_mask(side, (1 - CENTRE) / 2).mean(), "border": 1 - box_mask(side, BORDER).mean()}
     compared = {"centre_share": shares["centre"], "entropy": measure_entropy(masses)}
-    is_mixed = 0 < is_right.sum() < len(maps)
+    n_fewest = min(is_right.sum(), (~is_right).sum())
     return {
         "n_empty": n_empty,
         **{name: {"share": mean_interval(shares[name]), "even_share": float(even[name])} for name in shares},
         "right_wrong": {name: compare_groups(values, is_right) for name, values in compared.items()}
-        if is_mixed
+        if n_fewest >= FEWEST
         else None,
     }
 

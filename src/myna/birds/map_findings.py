@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from myna.birds.map_analysis import CONTROLS
+from myna.birds.map_analysis import CONTROLS, FEWEST
 
 _CONTROL_NAMES = {"other photo": "another photo's map", "centre": "distance from the centre", "random": "random blobs"}
 assert set(_CONTROL_NAMES) == set(CONTROLS)
@@ -41,7 +41,7 @@ def _describe_place(place: str, figures: Mapping[str, Any]) -> str:
 def _describe_right_wrong(figures: Mapping[str, Any] | None) -> list[str]:
     """Say how maps of wrong answers differ from those of right ones."""
     if figures is None:
-        return ["All photos were named rightly, or all wrongly: there is nothing to compare."]
+        return [f"Fewer than {FEWEST} photos were named rightly, or wrongly: too few to compare their maps."]
     entropy, centre = figures["entropy"], figures["centre_share"]
     spread = _compared(
         entropy["difference"]["low"],

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 from pydantic import BaseModel, Field
 
+from myna.birds.class_names import readable
 from myna.birds.familiarity import Answer, Familiarity
 from myna.birds.photos import resize_shorter
 from myna.birds.task import BirdModel, stored_side
@@ -75,7 +76,7 @@ class Namer:
     @property
     def classes(self) -> list[str]:
         """The species that the net knows."""
-        return [_as_name(name) for name in self._model.labels.classes]
+        return [readable(name) for name in self._model.labels.classes]
 
     def name(self, photo: Image.Image, title: str) -> Naming:
         """Name the species in a photo, as `read_photo` gives it; `title` is what the photo is called."""
@@ -125,11 +126,6 @@ class Namer:
     def _ask(self, view: Pixels) -> Answer:
         """Return what the net makes of a view."""
         return Answer.of(self._model.net, self._model.normalise([view]))
-
-
-def _as_name(class_name: str) -> str:
-    """Return a class as people write it: folders have hyphens for spaces."""
-    return class_name.replace("-", " ").replace("_", " ")
 
 
 def _say(top: list[Species], is_known: bool, n_classes: int) -> str:

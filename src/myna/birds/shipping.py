@@ -56,7 +56,7 @@ def _card(
     lines = [
         f"# ResNet-{model.net.n_layers}, norm {section.norm}",
         "",
-        f"Names one of {len(model.labels.classes)} Indian bird species on a photo, seen at {size} x {size} pixels "
+        f"Names one of {len(model.labels.classes)} species of birds on a photo, seen at {size} x {size} pixels "
         f"({model.net.multiply_adds(size, size) / 1e6:.0f} million multiply-adds).",
         "",
         *making,

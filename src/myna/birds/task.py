@@ -186,7 +186,7 @@ class BirdTask:
 
     def __init__(self, config: BirdsConfig, splits: BirdSplits) -> None:
         self.config = config
-        training = _first_of_each_class(splits.train, config.data.limit)
+        training = first_of_each_class(splits.train, config.data.limit)
         self.photos, self._label_ids = open_labelled(training, config.data)
         self._val_photos, self._val_label_ids = open_labelled(splits.val, config.data)
         self._probe = _spread(len(self.photos), len(self._val_photos))
@@ -266,7 +266,7 @@ def measure_colours(photos: PhotoCache) -> tuple[tuple[float, ...], tuple[float,
     return tuple(mean.round(4).tolist()), tuple(deviation.round(4).tolist())
 
 
-def _first_of_each_class(photos: Sequence[PhotoFile], limit: int) -> list[PhotoFile]:
+def first_of_each_class(photos: Sequence[PhotoFile], limit: int) -> list[PhotoFile]:
     """Return the first photos of each class; all of them where the limit is 0."""
     if not limit:
         return list(photos)

@@ -69,13 +69,19 @@ def serve(
         examples=find_examples(data),
         hosts=(*LOCAL_HOSTS, host),
     )
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            # Not before: only now does Ctrl-C stop it as it should.
+            shown = f"[{host}]" if ":" in host else host
+            typer.echo(f"Myna is at http://{shown}:{listener.getsockname()[1]} (Ctrl-C stops it)")
+            if not is_loopback(host):
+                typer.echo(f"myna: {host} can be reached from other machines; there is no password", err=True)
+
     with listen(host, port) as listener, suppress(KeyboardInterrupt):
-        shown = f"[{host}]" if ":" in host else host
-        typer.echo(f"Myna is at http://{shown}:{listener.getsockname()[1]} (Ctrl-C stops it)")
-        if not is_loopback(host):
-            typer.echo(f"myna: {host} can be reached from other machines; there is no password", err=True)
         config = uvicorn.Config(app, log_level="warning", ws="none", timeout_graceful_shutdown=3)
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
     typer.echo("stopped")
 
 
@@ -83,10 +89,13 @@ def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens at an address.
 
     Raises:
-        UserError: it is taken, or not an address of this machine.
+        UserError: it is taken, not an address of this machine, or stands for all of them.
     """
     from myna.errors import UserError
 
+    if is_wildcard(host):
+        # Who may ask is told by the name that is asked for, and nobody asks for this one.
+        raise UserError(f"--host: {host} stands for all addresses of this machine; name the one that others are to use")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     # A server that has just been stopped leaves its port behind for a minute.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -98,6 +107,14 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         hint = "; choose another --port" if error.errno == errno.EADDRINUSE else ""
         raise UserError(f"{host}:{port}: cannot listen there: {error.strerror}{hint}") from None
+
+
+def is_wildcard(host: str) -> bool:
+    """Return whether a host stands for all addresses of a machine."""
+    try:
+        return not host or ipaddress.ip_address(host).is_unspecified
+    except ValueError:
+        return False
 
 
 def is_loopback(host: str) -> bool:

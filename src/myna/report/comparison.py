@@ -11,6 +11,7 @@ from myna.errors import UserError
 from myna.report.results import as_mappings, as_number, curve_of
 from myna.report.significance import judge, say_p
 from myna.studies.collection import describe_run, find, find_results, measure_command, read_kind
+from myna.studies.paired import adjust
 from myna.studies.statistics import paired_difference
 
 _CURVES = {
@@ -48,8 +49,9 @@ def compare_runs(name_a: str, name_b: str) -> dict[str, Any]:
     Returns:
         `study`; `a` and `b`: `name`, `seed`, `n_parameters`, `minutes`; `settings`: (name, a, b) where they differ;
         `curves`: for each both have, `name`, and for each run `final`, `best` and `best_epoch`; `scores`: `what`,
-        `measure`, `a`, `b`, `difference`; `tests`: `what`, `measure`, `n`, `difference`, `low`, `high`, `p`;
-        `sentences`: in words; `missing`: commands that make what is not there.
+        `measure`, `a`, `b`, `difference`; `tests`: `what`, `measure`, `n`, `difference`, `low`, `high`, `p`, and
+        `p_holm`, adjusted for how many tests of the measure there are; `sentences`: in words; `missing`: commands that
+        make what is not there.
 
     Raises:
         UserError: a run is not there or not finished, or they are of different halves.
@@ -156,7 +158,8 @@ def _test(kind: str, folders: Sequence[Path]) -> tuple[list[dict[str, Any]], lis
             ours, theirs = ([each[measure]] for each in verdicts)
             found = paired_difference(theirs, ours)
             tests.append({"what": _readable(kind, what), "measure": measure, "n": len(examples[0]), **found})
-    return tests, notes
+    by_measure = ([test for test in tests if test["measure"] == measure] for measure in _TESTED[kind])
+    return [test for own in by_measure for test in adjust(own)], notes
 
 
 def _read(kind: str, path: Path) -> list[dict[str, Any]]:
@@ -197,8 +200,9 @@ def _say(test: Mapping[str, Any], a: str, b: str) -> str:
     points, low, high = (round(100 * test[key], 1) + 0.0 for key in ("difference", "low", "high"))
     side = f"{abs(points):.1f} points {'above' if points > 0 else 'below'}" if points else "level with"
     measure = test["measure"].replace("_", " ")
+    p, kind = test["p_holm"], "adjusted " if test["p_holm"] != test["p"] else ""
     return (
-        f"On {test['what']}, {b} is {side} {a} in {measure}: {judge(test['p'])} ({say_p(test['p'])}, paired over"
+        f"On {test['what']}, {b} is {side} {a} in {measure}: {judge(p)} ({kind}{say_p(p)}, paired over"
         f" {test['n']:,} examples; 95 % interval {low:+.1f} to {high:+.1f})."
     )
 

@@ -148,3 +148,8 @@ def compare_command(results: Results) -> str:
 def as_picture(value: Any) -> str:
     """Return a data URI of a JPEG, "" for anything else."""
     return value if isinstance(value, str) and _PICTURE.fullmatch(value) else ""
+
+
+def join_values(values: Sequence[object]) -> object:
+    """Return the one value that all are, or the different ones as text."""
+    return values[0] if all(value == values[0] for value in values) else ", ".join(dict.fromkeys(map(as_text, values)))

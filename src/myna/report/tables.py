@@ -16,6 +16,12 @@ NAMES_OF_RUN = ("name", "study")
 """What a config says that is no setting."""
 
 
+def describe_rest(config: Config, *but: str) -> str:
+    """Return all settings but some and the seed as one text: runs that have it in common differ in those alone."""
+    left_out = (*but, "training.seed", *NAMES_OF_RUN)
+    return repr({key: as_text(value) for key, value in sorted(config.items()) if key not in left_out})
+
+
 def make_setting_tables(configs: Sequence[tuple[str, Config]]) -> list[Table]:
     """Return the hyper-parameters: those that differ between titled configs, then those that all share."""
     keys = [key for key in dict.fromkeys(key for _, config in configs for key in config) if key not in NAMES_OF_RUN]

@@ -30,6 +30,9 @@ LOG = "train.log"
 LOCK = "study.lock"
 """In a run folder, held by a study's process that has the run trained, or measures it."""
 
+_OF_NO_EFFECT = ("name", "training.checkpoint_minutes")
+"""Settings that change nothing of what a training comes to."""
+
 
 class Measures(Protocol):
     """What a half of Myna measures for its studies."""
@@ -114,10 +117,18 @@ def find_finished(planned: Sequence[PlannedRun], source: str) -> list[PlannedRun
         source: of the data that they are to be measured on.
 
     Raises:
-        UserError: one was made with other data, which it would be measured on as if it were its own.
+        UserError: one was made with other data, which it would be measured on as if it were its own; or with other
+            settings than it would be shown under.
     """
     finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
-    for folder in (runs.runs_folder() / run.name for run in finished):
+    for run in finished:
+        folder = runs.runs_folder() / run.name
+        for key, (before, now) in runs.compare_config(folder, run.settings).items():
+            if key not in _OF_NO_EFFECT:
+                raise UserError(
+                    f"{folder}: made with {key} {before!r}, not {now!r}; move it away, or set MYNA_RUNS to another "
+                    "folder"
+                )
         path = folder / runs.ENVIRONMENT
         environment = read_json(path) if path.exists() else {}
         # What does not say so is believed.

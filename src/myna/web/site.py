@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Request
 
+from myna.birds.class_names import readable
 from myna.birds.splits import FOLDER, load_splits
 from myna.config import find_data
 from myna.web.worker import Worker
@@ -74,4 +75,4 @@ def find_examples(data: Path | None = None) -> list[ExamplePhoto]:
     first = {photo.class_id: photo for photo in reversed(splits.test)}
     step = max(1, len(first) // N_EXAMPLES)
     chosen = sorted(first)[step // 2 :: step][:N_EXAMPLES]
-    return [ExamplePhoto(first[i].path, splits.classes[i].replace("-", " ")) for i in chosen]
+    return [ExamplePhoto(first[i].path, readable(splits.classes[i])) for i in chosen]

@@ -23,6 +23,7 @@ from myna.report.results import (
     runs_of,
     titles_of,
 )
+from myna.report.tables import describe_rest
 from myna.studies.statistics import seed_interval
 
 SPLITS = ("test", "val", "train")
@@ -30,6 +31,8 @@ SPLITS = ("test", "val", "train")
 SHARES = {"accuracy": "Accuracy", "micro_f1": "Micro F1", "macro_f1": "Macro F1"}
 """What the assignment asks for on each split; the error is what accuracy leaves."""
 CONFIDENCE = {"top5": "Top 5", "calibration_error": "Calibration error", "loss": "Loss"}
+_GOES_WITH_BATCH_SIZE = ("training.batch_size", "training.epochs", "training.optimizer.learning_rate")
+"""Of two batch sizes, these may differ: for as many steps, or by the linear scaling rule (Goyal et al. 2017)."""
 
 Interval = tuple[float, float]
 
@@ -150,12 +153,17 @@ def find_main_split(results: Results) -> str:
 
 
 def batch_sizes_of(results: Results) -> dict[str, list[Variant]]:
-    """Return by norm the settings that differ in batch size, smallest first; a norm with one size is left out."""
-    by_norm: dict[str, dict[int, Variant]] = {}
+    """Return by norm the most settings that differ in batch size, and in what goes with it, alone; smallest first.
+
+    A norm with one batch size is left out.
+    """
+    by_norm: dict[str, dict[str, dict[int, Variant]]] = {}
     for variant in variants_of(results):
         if variant.norm and variant.batch_size is not None:
-            by_norm.setdefault(variant.norm, {}).setdefault(variant.batch_size, variant)
-    return {norm: [sizes[size] for size in sorted(sizes)] for norm, sizes in by_norm.items() if len(sizes) > 1}
+            rest = describe_rest(as_mapping(variant.runs[0].get("config")), *_GOES_WITH_BATCH_SIZE)
+            by_norm.setdefault(variant.norm, {}).setdefault(rest, {}).setdefault(variant.batch_size, variant)
+    most = {norm: max(alike.values(), key=len) for norm, alike in by_norm.items()}
+    return {norm: [sizes[size] for size in sorted(sizes)] for norm, sizes in most.items() if len(sizes) > 1}
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,8 @@ def describe_best_run(results: Results) -> str:
     if best is None:
         return ""
     seed = as_text(best.best_run.get("seed"))
-    return f"{best.title}{f', seed {seed}' if seed else ''}, the best by val accuracy, on {split}"
+    chosen_on = "val" if best.value("val", "accuracy") is not None else "test"
+    return f"{best.title}{f', seed {seed}' if seed else ''}, the best by {chosen_on} accuracy, on {split}"
 
 
 def best_score(results: Results) -> Score:

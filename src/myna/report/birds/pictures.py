@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from myna.birds.class_names import readable
 from myna.report.birds.map_figures import draw_deletion, draw_randomisation
 from myna.report.birds.measures import batch_sizes_of, find_best, score_of
 from myna.report.document import Block, Gallery, Missing, Notes, Picture, Strip
@@ -107,14 +108,14 @@ def _show_pair(number: int, pair: Mapping[str, Any]) -> Strip | None:
     pictures = []
     for i, photo in enumerate([*misread, *typical], 1):
         sure = "" if (share := as_number(photo.get("probability"))) is None else f"{100 * share:.0f} % sure"
-        right = "" if i <= len(misread) else f"{_readable(said)}, named rightly"
+        right = "" if i <= len(misread) else f"{readable(said)}, named rightly"
         if uri := as_picture(photo.get("data_uri")):
             pictures.append(Picture(f"confused-{number}-{i}", ", ".join(filter(None, (right, sure))), uri))
     if not pictures:
         return None
     n, n_truth = (as_number(pair.get(key)) for key in ("n", "n_truth"))
     count = f": {n:.0f} of {n_truth:.0f} photos" if n is not None and n_truth is not None else ""
-    return Strip(f"{_readable(truth)} taken for {_readable(said)}{count}", tuple(pictures))
+    return Strip(f"{readable(truth)} taken for {readable(said)}{count}", tuple(pictures))
 
 
 def _show_classes(explanation: Mapping[str, Any]) -> Iterator[Strip]:
@@ -129,7 +130,7 @@ def _show_classes(explanation: Mapping[str, Any]) -> Iterator[Strip]:
             n = as_number(each.get(f"n_{how}"))
             if pictures:
                 of = f": {len(pictures)} of {n:.0f}" if n is not None else ""
-                yield Strip(f"{_readable(name)}{stands_in}, named {how}ly{of}", pictures)
+                yield Strip(f"{readable(name)}{stands_in}, named {how}ly{of}", pictures)
 
 
 def _show_tile(name: str, photo: Photo) -> Picture | None:
@@ -137,7 +138,7 @@ def _show_tile(name: str, photo: Photo) -> Picture | None:
     tile = as_picture(photo.get("tile"))
     if not tile:
         return None
-    said = f"{_readable(as_text(photo.get('predicted')))}{_in_brackets(photo, 'predicted_probability')}"
+    said = f"{readable(as_text(photo.get('predicted')))}{_in_brackets(photo, 'predicted_probability')}"
     right = "" if photo.get("is_right") else f"; the right class{_in_brackets(photo, 'class_probability')}"
     return Picture(name, f"Said {said}{right}", tile)
 
@@ -145,8 +146,3 @@ def _show_tile(name: str, photo: Photo) -> Picture | None:
 def _in_brackets(photo: Photo, key: str) -> str:
     share = as_number(photo.get(key))
     return "" if share is None else f" ({100 * share:.0f} %)"
-
-
-def _readable(name: str) -> str:
-    """Return the name of a class as people write it."""
-    return name.replace("-", " ").replace("_", " ")

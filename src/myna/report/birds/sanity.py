@@ -10,8 +10,8 @@ from statistics import mean
 from myna.report.birds.measures import Variant, score_of, variants_of
 from myna.report.document import Column, Figure, Notes, Row, Table, number_cell, percent_cell, text_cell
 from myna.report.plots import Curve, draw_curves
-from myna.report.results import Points, Results, Run, as_number, as_text, curve_of
-from myna.report.tables import drop_empty_columns
+from myna.report.results import Points, Results, Run, as_mapping, as_number, as_text, curve_of
+from myna.report.tables import describe_rest, drop_empty_columns
 
 OURS, THEIRS = "bn", "inbuilt"
 _CURVES = {"Training loss": ("train", "loss"), "Val loss": ("val", "loss")}
@@ -49,7 +49,7 @@ class Check:
 
 
 def check_sanity(results: Results) -> Check | None:
-    """Compare bn with inbuilt at every seed that both have; None where they share none."""
+    """Compare bn with inbuilt at every seed that both have, all other settings being equal; None if there is none."""
     by_seed = [_runs_by_seed(variants_of(results), norm) for norm in (OURS, THEIRS)]
     ours, theirs = by_seed
     shared = [key for key in ours if key in theirs]
@@ -123,17 +123,17 @@ def _judge(twins: Sequence[float], seeds: Sequence[float], unit: str, n_decimals
     return f"{ours}, {side} what two seeds of {THEIRS} differ by ({apart})"
 
 
-def _runs_by_seed(variants: Sequence[Variant], norm: str) -> dict[tuple[int | None, str], Run]:
-    """Return the runs of a norm by batch size and seed."""
+def _runs_by_seed(variants: Sequence[Variant], norm: str) -> dict[tuple[str, str], Run]:
+    """Return the runs of a norm by all their other settings, and by seed."""
     return {
-        (variant.batch_size, as_text(run.get("seed"))): run
+        (describe_rest(as_mapping(run.get("config")), "model.norm"), as_text(run.get("seed"))): run
         for variant in variants
         if (variant.norm or variant.title) == norm
         for run in variant.runs
     }
 
 
-def _name(key: tuple[int | None, str]) -> str:
+def _name(key: tuple[str, str]) -> str:
     return f"seed {key[1]}"
 
 

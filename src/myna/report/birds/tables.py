@@ -29,6 +29,7 @@ from myna.report.results import (
     as_text,
     curve_of,
     interval,
+    join_values,
     titled_runs,
 )
 from myna.report.significance import SIGNIFICANT, TEST_COLUMNS, cells_of
@@ -286,15 +287,8 @@ def configs_of(results: Results) -> list[tuple[str, Config]]:
         known = [config for run in variant.runs if (config := as_mapping(run.get("config")))]
         keys = dict.fromkeys(key for config in known for key in config)
         if known:
-            configs.append((variant.title, {key: _join_values([config.get(key) for config in known]) for key in keys}))
+            configs.append((variant.title, {key: join_values([config.get(key) for config in known]) for key in keys}))
     return configs
-
-
-def _join_values(values: Sequence[object]) -> object:
-    """Return the one value that all are, or the different ones as text."""
-    if all(value == values[0] for value in values):
-        return values[0]
-    return ", ".join(dict.fromkeys(map(as_text, values)))
 
 
 _SYSTEM = Column("System", is_number=False)

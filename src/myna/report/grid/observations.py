@@ -21,8 +21,7 @@ from myna.report.grid.measures import (
     trials_in,
 )
 from myna.report.results import Results, as_mapping, as_mappings, as_number, as_text, join_words
-
-_ALPHA = 0.05
+from myna.report.significance import SIGNIFICANT, say_p
 
 
 def observe_best(results: Results) -> list[str]:
@@ -76,7 +75,7 @@ def observe_effects(results: Results) -> list[str]:
     n_trials, epoch = as_mapping(results.get("effects")).get("n_trials"), effect_epoch(results)
     if not effects:
         return ["What the settings do cannot be said: no two trials that differ in them differ in score at one epoch."]
-    clear = [effect for effect in effects if effect["p_holm"] < _ALPHA]
+    clear = [effect for effect in effects if effect["p_holm"] < SIGNIFICANT]
     sentences = [_say_effect(results, effect) for effect in clear]
     others = [short(effect["name"]) for effect in effects if effect not in clear]
     if others:
@@ -101,7 +100,6 @@ def _say_effect(results: Results, effect: Mapping[str, Any]) -> str:
     means = ", ".join(
         f"{say_value(row['value'])}: {say_score(results, row['mean'])} (n = {row['n']})" for row in values
     )
-    p = "p < 0.001" if effect["p_holm"] < 0.001 else f"p = {effect['p_holm']:.3f}"
     tried = as_mapping(results.get("space")).get(effect["name"]) or []
     best = values[0]["value"]
     is_number = all(isinstance(value, int | float) and not isinstance(value, bool) for value in tried)
@@ -109,8 +107,8 @@ def _say_effect(results: Results, effect: Mapping[str, Any]) -> str:
     edge = f" Its best value is the {'smallest' if best == min(tried) else 'largest'} tried." if is_edge else ""
     return (
         f"{short(effect['name'])} matters: {100 * effect['share']:.0f} % of the variance of the ranks lies between its"
-        f" values, where chance alone makes {100 * effect['chance']:.0f} % ({p} after Holm). Means at epoch"
-        f" {effect_epoch(results)}: {means}.{edge}"
+        f" values, where chance alone makes {100 * effect['chance']:.0f} % ({say_p(effect['p_holm'])} after Holm)."
+        f" Means at epoch {effect_epoch(results)}: {means}.{edge}"
     )
 
 

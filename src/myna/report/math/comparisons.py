@@ -150,14 +150,17 @@ def _describe_tests(found: Sequence[Comparison]) -> str:
 
 
 def _find_leader(found: Sequence[Comparison]) -> str:
-    """Return the label that is ahead of the others."""
-    leads: dict[str, float] = {}
+    """Return the label that is behind no other, and ahead of one; "" where there is none.
+
+    Each two are compared over the seeds that they share, so that A may be ahead of B, B of C, and C of A.
+    """
+    leads: dict[str, list[float]] = {}
     for each in found:
         difference = as_number(each.get("difference")) or 0.0
         for key, sign in (("a", 1), ("b", -1)):
-            label = as_text(each.get(key))
-            leads[label] = leads.get(label, 0.0) + sign * difference
-    return max(leads, key=leads.__getitem__, default="")
+            leads.setdefault(as_text(each.get(key)), []).append(sign * difference)
+    ahead = {label: sum(own) for label, own in leads.items() if min(own) >= 0 < max(own)}
+    return max(ahead, key=ahead.__getitem__, default="")
 
 
 def _say_lead(comparison: Comparison, leader: str) -> str:

@@ -7,7 +7,18 @@ from statistics import mean
 from typing import Any
 
 from myna.report.math.measures import main_score, scores_of
-from myna.report.results import Points, Results, Run, as_mapping, as_mappings, as_number, as_text, curve_of, runs_of
+from myna.report.results import (
+    Points,
+    Results,
+    Run,
+    as_mapping,
+    as_mappings,
+    as_number,
+    as_text,
+    curve_of,
+    join_values,
+    runs_of,
+)
 from myna.studies.statistics import seed_interval
 
 SHARES = ("exact_match", "raw_exact_match", "execution_accuracy", "token_match")
@@ -60,7 +71,7 @@ def _merge_runs(runs: Sequence[Run]) -> Run:
         **first,
         "n_seeds": len(runs),
         "seeds": list(runs),
-        "config": {key: _join_values([config.get(key) for config in configs]) for key in keys},
+        "config": {key: join_values([config.get(key) for config in configs]) for key in keys},
         "n_parameters": _mean([run.get("n_parameters") for run in runs]),
         "minutes": _mean([run.get("minutes") for run in runs]),
         "curves": _merge_curves(runs),
@@ -128,8 +139,3 @@ def _mean(values: Sequence[Any]) -> float | None:
     if not numbers:
         return None
     return numbers[0] if len(set(numbers)) == 1 else mean(numbers)
-
-
-def _join_values(values: Sequence[object]) -> object:
-    """Return the one value that all are, or the different ones as text."""
-    return values[0] if all(value == values[0] for value in values) else ", ".join(dict.fromkeys(map(as_text, values)))

@@ -37,11 +37,9 @@ from myna.report.math.trends import (
 from myna.report.plots import Curve, draw_curves, slug
 from myna.report.results import Results, Run, Score, as_mapping, as_number, as_text, in_percent, join_words
 from myna.report.seeds import measure_change, say_interval
-from myna.report.tables import MARKS_CAPTION, NAMES_OF_RUN, finish
+from myna.report.tables import MARKS_CAPTION, describe_rest, finish
 
 KEY = "teacher_forcing.ratio"
-_OTHERWISE_EQUAL = (KEY, "training.seed", *NAMES_OF_RUN)
-"""Settings that may differ between the runs that are compared."""
 
 
 def ratios_of(results: Results) -> dict[float, Run]:
@@ -51,8 +49,7 @@ def ratios_of(results: Results) -> dict[float, Run]:
         config = as_mapping(run.get("config"))
         ratio = as_number(config.get(KEY))
         if ratio is not None:
-            rest = {key: as_text(value) for key, value in sorted(config.items()) if key not in _OTHERWISE_EQUAL}
-            alike.setdefault(repr(rest), {}).setdefault(ratio, run)
+            alike.setdefault(describe_rest(config, KEY), {}).setdefault(ratio, run)
     found = max(alike.values(), key=len, default={})
     return dict(sorted(found.items())) if len(found) > 1 else {}
 
@@ -63,7 +60,7 @@ def make_ratio_table(results: Results) -> Table | None:
     columns = (Column("Teacher forcing"), Column("System", is_number=False), Column("Seeds"), *SCORE_COLUMNS)
     rows = []
     for ratio, run in runs.items():
-        names = number_cell(ratio, 1), text_cell(_title(run)), count_seeds(len(seeds_of(run)))
+        names = Cell(f"{ratio:g}", ratio), text_cell(_title(run)), count_seeds(len(seeds_of(run)))
         rows.append(Row((*names, *make_score_cells({split: main_score(run, split) for split in SPLITS})), "run"))
     if all(cell.value is None for row in rows for cell in row.cells[3:]):
         return None
