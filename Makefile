@@ -39,7 +39,8 @@ joeynmt: .venv/installed        ## what `make bench` compares with, where it is 
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/pip install --quiet --constraint constraints.txt --no-deps joeynmt==2.3.0
 
-figures: .venv/installed        ## the pictures in README and docs: of the shipped models, of the finished search `grid` and study `norms`
+figures: .venv/installed        ## the drawings in README and docs: of the shipped models, of the finished search `grid` and study `norms`
+	rm -f runs/report/figures/loss-*.svg
 	$(BIN)/myna report make models/math/{lstm_lstm,lstm_lstm_attn,bert_lstm_attn_{frozen,tuned},retrieval_lstm_attn}
 	cp runs/report/figures/subsets-execution-accuracy.svg docs/execution-accuracy.svg
 	cp runs/report/figures/{dev-exact-match,loss-*}.svg docs/

@@ -74,7 +74,7 @@ def compare_graph(path: Path, model: BirdModel) -> float:
 
 def with_torch_norms(net: ResNet) -> nn.Module:
     """Return a copy of a net in which torch's own norms, whose ONNX operators are known, stand for ours."""
-    net = copy.deepcopy(net).cpu().eval()
+    net = copy.deepcopy(net).eval()
     for module in list(net.modules()):
         for name, child in module.named_children():
             if isinstance(child, Norm):
