@@ -42,13 +42,15 @@ def test_a_run_is_made_once_and_resumed_on_request(home: Path) -> None:
     assert runs.create("a", resume=True) == folder
 
 
-def test_a_resumed_run_is_not_finished_any_more(home: Path) -> None:
+def test_a_run_is_finished_until_it_is_trained_again(home: Path) -> None:
     folder = runs.create("a")
     assert not runs.is_finished(folder)
     runs.write_summary(folder, minutes=1.5)
-    assert runs.is_finished(folder)
     with runs.claimed(folder):
-        assert not runs.is_finished(folder)
+        # Whatever claimed it may yet be refused.
+        assert runs.is_finished(folder)
+        runs.mark_unfinished(folder)
+    assert not runs.is_finished(folder)
 
 
 def test_the_first_process_alone_decides_whether_the_run_exists(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -72,6 +74,13 @@ def test_find_takes_a_path_or_a_name(home: Path, tmp_path: Path) -> None:
     assert runs.find("attn-1") == folder
     assert runs.find(str(folder)) == folder
     assert runs.find(tmp_path) == tmp_path
+
+
+def test_what_is_found_has_a_name(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "net" / "best"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert (runs.find(".").name, runs.find("..").name) == ("best", "net")
 
 
 def test_find_suggests_the_near_names(home: Path) -> None:

@@ -145,7 +145,7 @@ def _examine_torch(group: str) -> Iterator[Finding]:
     else:
         name = torch.cuda.get_device_name() if device.type == "cuda" else device.type
         yield Finding(group, "gpu", name, "training")
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else not emulates_bf16()
+    has_bf16 = not emulates_bf16()
     yield Finding(group, "bf16", "yes" if has_bf16 else "no; fp32 in its place", "training.precision = 'bf16'")
     threads = f"{torch.get_num_threads()} on {os.cpu_count()} cores"
     yield Finding(

@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the file cannot be written: no permission, a full disk, a folder of that name.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # `resolve` gives up at links that go round in a circle
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with writing(path):
@@ -66,7 +66,7 @@ def check_writable(path: Path) -> None:
     Raises:
         UserError: no permission, a folder of that name.
     """
-    path = path.resolve()
+    path = Path(os.path.realpath(path))  # `resolve` gives up at links that go round in a circle
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -52,6 +52,8 @@ EXPLANATION, MAP_ANALYSIS = "index.json", "analysis.json"
 """What `myna birds explain` shows of a net, and what it measured."""
 EARLIER_EPOCHS = "earlier_epochs"
 """In environment.json, the epochs that a run was asked for before it was gone on with to others."""
+PRECISION = "precision"
+"""In environment.json, what a run was trained in; its config may ask for one that the machine has not."""
 FINGERPRINT = "data_sha256"
 """In environment.json, of all that a run learns from and is chosen by."""
 # What a resumed run may be asked to do otherwise. Other epochs stretch the schedules too, which is put on record.
@@ -99,8 +101,6 @@ def is_first_process() -> bool:
 def claimed(folder: Path) -> Iterator[None]:
     """Keep other trainings from a run's folder, here and on machines that share it; a death ends the claim.
 
-    The run is unfinished from now on.
-
     Raises:
         UserError: another process is at the run, which is named; or nothing can be written there.
     """
@@ -118,7 +118,6 @@ def claimed(folder: Path) -> Iterator[None]:
     with claim:
         with writing(folder):
             path.write_text(f"process {os.getpid()} on {platform.node()}\n", encoding="utf-8")
-            (folder / SUMMARY).unlink(missing_ok=True)
         yield
 
 
@@ -187,7 +186,8 @@ def find(name_or_path: str | Path) -> Path:
     """
     for folder in (Path(name_or_path), runs_folder() / name_or_path):
         if is_there(folder) and folder.is_dir():
-            return folder
+            # "." and ".." have no name to call what is written of them by.
+            return folder if folder.name.strip(".") else folder.resolve()
     known = sorted(path.parent.name for path in runs_folder().glob(f"*/{CONFIG}"))
     near = difflib.get_close_matches(str(name_or_path), known, n=3, cutoff=0.5)
     hint = f"; did you mean {' or '.join(near)}?" if near else f"; {len(known)} others are there" if known else ""
@@ -204,6 +204,16 @@ def find_model(folder: Path) -> Path:
     if not (folder / CONFIG).exists():
         raise UserError(f"{folder}: no {CONFIG}; expected the folder of a run or of a model")
     return folder
+
+
+def read_checksum(folder: Path) -> str | None:
+    """Return the checksum that the weights of a run or model were written with; None where there is none."""
+    try:
+        with (find_model(folder) / "model.safetensors").open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        return str(header["__metadata__"]["sha256"])
+    except (UserError, OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError):
+        return None
 
 
 def find_shipped(half: str, name: str) -> Path:
@@ -239,6 +249,12 @@ def find_earlier_epochs(folder: Path, config: MathConfig | BirdsConfig) -> list[
     environment = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
     epochs = [*environment.get(EARLIER_EPOCHS, []), load(type(config), folder / CONFIG).training.epochs]
     return [n for n in dict.fromkeys(epochs) if n != config.training.epochs]
+
+
+def mark_unfinished(folder: Path) -> None:
+    """Say that a run is being trained."""
+    with writing(folder):
+        (folder / SUMMARY).unlink(missing_ok=True)
 
 
 def write_summary(folder: Path, **values: float) -> None:
@@ -308,8 +324,9 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(read_text(path).split("\n")[:-1], start=1):
         try:
             metrics.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise UserError(f"{path}: line {number}: not JSON: {error.msg}") from None
+        except (ValueError, RecursionError) as error:
+            reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
+            raise UserError(f"{path}: line {number}: not JSON: {reason}") from None
     return metrics
 
 

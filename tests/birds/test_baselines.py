@@ -66,6 +66,12 @@ def test_log_probabilities_are_finite_repeatable_and_sum_to_one(name: str) -> No
     assert (first[:, :2].max(1).values > first[:, 2:].max(1).values).all()
 
 
+def test_one_class_needs_no_telling_apart() -> None:
+    photos = LabelledPhotos([np.zeros((40, 40, 3), np.uint8)] * 3, [0, 0, 0])
+    for fit in BASELINES.values():
+        assert fit(photos, photos, 1)(photos.photos).argmax(1).tolist() == [0, 0, 0]
+
+
 def test_the_prior_is_the_shares_of_the_classes() -> None:
     photos = make_photos("colour", 5, 0).photos
     shares = fit_prior(LabelledPhotos(photos, [0, 2, 2, 2, 0]), LabelledPhotos([], []), 4)(photos[:2])

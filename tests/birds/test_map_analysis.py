@@ -252,6 +252,10 @@ def test_words_say_what_the_intervals_say_and_no_more(figures):
     assert "by 2 of 3 layers the map is mostly another" in text[-1]
     stays = changed["randomisation"] | {"correlation": [interval(0.9)] * 3}
     assert "the map mostly stays" in describe_maps(changed | {"randomisation": stays})[-1]
+    unclear = changed["randomisation"] | {"correlation": [interval(0.5, half=0.3)] * 3}
+    assert "it is not clear how much of the map stays" in describe_maps(changed | {"randomisation": unclear})[-1]
+    (few,) = describe_maps(changed | {"n_photos": 9})
+    assert few.endswith("too few to say anything of others.")
     assert any("in 1 of the 2 layers the gradient cancels" in line for line in text)
     alone = describe_maps(changed | {"right_wrong": None})
     assert sum("too few to compare" in line for line in alone) == 1

@@ -83,6 +83,18 @@ def call(monkeypatch: pytest.MonkeyPatch) -> Call:
     return run_with
 
 
+@pytest.mark.parametrize("arguments", [[], ["-"]])
+def test_a_closed_standard_input_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, solver: StandIn, capsys: Any, arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["myna", "math", "solve", *arguments])
+    monkeypatch.setattr(sys, "stdin", None)
+    assert run() == 2
+    assert capsys.readouterr().err == (
+        "myna: no problem: standard input is closed; give one as an argument, or a --file\n"
+    )
+
+
 def test_the_answer_comes_first_and_then_what_it_rests_on(call: Call, solver: StandIn, capsys: Any) -> None:
     assert call("solve", "three of them", "--beam", 3, "--n-best", 2) == 0
     assert solver.asked == [("three of them", 3, 2)]

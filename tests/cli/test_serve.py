@@ -38,13 +38,11 @@ def test_a_model_that_is_nowhere_is_told_before_anything_is_served(monkeypatch, 
     assert "nowhere: neither a folder nor a run" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0", ""])
 def test_all_addresses_at_once_are_one_line_and_status_2(monkeypatch, capsys, tmp_path, host):
     assert call(monkeypatch, "--host", host, "--port", 0) == 2
     error = capsys.readouterr().err.splitlines()[-1]
-    assert error == (
-        f"myna: --host: {host} stands for all addresses of this machine; name the one that others are to use"
-    )
+    assert error == (f"myna: --host: {host!r} stands for all addresses of this machine; name the one that others use")
 
 
 @pytest.mark.parametrize("host", ["192.0.2.1", "no.such.host.invalid"])

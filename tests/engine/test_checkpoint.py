@@ -125,16 +125,24 @@ def test_what_a_user_names_is_replaced_if_it_is_of_its_kind_alone(tmp_path: Path
 
 
 def test_killed_between_its_renames_the_old_folder_comes_back(tmp_path: Path) -> None:
-    replace_folder(tmp_path / "last.old", writer("old"))
-    replace_folder(tmp_path / "last.new", writer("new"))
+    replace_folder(tmp_path / ".last.myna-old", writer("old"))
+    replace_folder(tmp_path / ".last.myna-new", writer("new"))
     recover_folder(tmp_path / "last")
     assert (tmp_path / "last" / "a").read_text() == "old"
     assert names_in(tmp_path) == ["last"]
 
 
+def test_a_folder_of_the_users_beside_it_stays(tmp_path: Path) -> None:
+    for name in ("bin.old", "bin.new"):
+        (tmp_path / name).mkdir()
+    replace_folder(tmp_path / "bin", writer("first"))
+    replace_folder(tmp_path / "bin", writer("second"))
+    assert names_in(tmp_path) == ["bin", "bin.new", "bin.old"]
+
+
 def test_killed_after_its_renames_the_new_folder_stays(tmp_path: Path) -> None:
     replace_folder(tmp_path / "last", writer("new"))
-    replace_folder(tmp_path / "last.old", writer("old"))
+    replace_folder(tmp_path / ".last.myna-old", writer("old"))
     recover_folder(tmp_path / "last")
     assert (tmp_path / "last" / "a").read_text() == "new"
     assert names_in(tmp_path) == ["last"]

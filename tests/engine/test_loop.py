@@ -18,6 +18,7 @@ from myna import runs
 from myna.config import TrainingSection, check
 from myna.engine import loop
 from myna.engine.checkpoint import load_state
+from myna.engine.devices import find_device
 from myna.engine.loop import Interrupted, Trainer, stop_on_signals
 from myna.engine.optim import Pace
 from myna.errors import DivergedError, UserError
@@ -272,6 +273,25 @@ def test_bf16_is_emulated_on_a_processor_without_avx512(
     monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
     monkeypatch.setattr(torch.accelerator, "is_available", lambda: has_accelerator)
     assert loop.emulates_bf16() == emulates
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_bf16_on_a_gpu_is_emulated_where_it_has_none(native: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **options: (asked.append(options), native)[1])
+    assert loop.emulates_bf16() is not native
+    assert asked == [{"including_emulation": False}]
+
+
+def test_each_process_finds_the_device_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    assert find_device() == torch.device("cpu")
+    monkeypatch.setattr(torch.accelerator, "is_available", lambda: True)
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda: torch.device("cuda"))
+    assert find_device() == torch.device("cuda")
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    assert find_device() == torch.device("cuda", 3)
 
 
 # What goes wrong

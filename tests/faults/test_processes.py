@@ -112,4 +112,4 @@ def test_a_second_signal_ends_a_command_at_once(
     folder = runs.runs_folder() / "small"
     assert load_state(folder / "last" / "state.pt")["position"]["step"] == 3
     assert {path.name for path in folder.iterdir()} >= {"last", runs.CONFIG, runs.ENVIRONMENT, runs.LOCK}
-    assert not list(folder.glob("*.new"))
+    assert not list(folder.glob(".*.myna-new"))

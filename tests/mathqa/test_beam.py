@@ -334,6 +334,26 @@ def test_nothing_is_returned_where_the_constraint_leaves_no_way_on() -> None:
     assert len(model.shapes) == 1
 
 
+class RejectsPairs(NoTwice):
+    """A constraint that allows all, and rejects pairs on a closer look."""
+
+    def allowed(self, state: State, n_left: int) -> Tensor:
+        return torch.ones(*state[0].shape, self.n_tokens, dtype=torch.bool)
+
+
+def test_a_beam_wider_than_the_vocabulary_loses_nothing_to_a_rejection() -> None:
+    # The likeliest token has the number 0, which the slots that stay empty have, too.
+    table = torch.tensor([0.4, 0.3, 0.3, 0.0]).log()
+
+    def step(tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State]:
+        return table.expand(*tokens.shape, 4).clone(), state
+
+    state = (torch.zeros(1, 1),)
+    options: dict[str, Any] = {"beam_size": 6, "start_id": 3, "end_id": 1, "max_steps": 1, "n_best": 9}
+    [found] = beam_search(step, state, (torch.zeros(1),), **options, constraint=RejectsPairs(4, 1, {(START, 2)}))
+    assert [(h.tokens, h.ended) for h in found] == [([], True), ([0], False)]
+
+
 def test_slots_that_cannot_be_filled_hold_the_end_token() -> None:
     model, _ = chain(*GARDEN_PATH)
     fed = []

@@ -81,6 +81,15 @@ def test_a_model_of_another_type_is_refused(model_folder, tmp_path, capsys):
     assert "predicted" not in file.read_text()
 
 
+def test_a_name_that_no_file_can_have_is_one_line(model_folder, tmp_path, capsys):
+    file = tmp_path / "test.json"
+    file.write_text('[{"Problem": "what is 3 plus 4 ?"}]')
+    assert call(tmp_path / ("x" * 5000), file) == 2
+    error = capsys.readouterr().err
+    assert "File name too long" in error
+    assert error.count("\n") == 1
+
+
 def test_the_course_s_script_runs_it(model_folder, tmp_path):
     file = tmp_path / "test.json"
     file.write_text('[{"Problem": "what is 3 plus 4 ?"}]')

@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy.stats import binomtest
 
 from myna import runs
 from myna.config import BirdsConfig, MathConfig, save
 from myna.errors import UserError
 from myna.files import write_json, write_text
 from myna.report.comparison import compare_runs
-from myna.studies.statistics import mcnemar
 
 PROBLEM = {"Problem": "what is 2 plus 3 ?", "linear_formula": "add(n0,n1)|", "answer": 5}
 
@@ -52,7 +52,7 @@ def test_a_clear_difference_is_more_than_noise() -> None:
     assert found["settings"] == [{"name": "model.norm", "a": "bn", "b": "gn"}]
     (test,) = found["tests"]
     assert test["difference"] == pytest.approx(25 / 40)
-    assert test["p"] == pytest.approx(mcnemar([True] * 5 + [False] * 35, [True] * 30 + [False] * 10))
+    assert test["p"] == pytest.approx(binomtest(25, 25).pvalue)
     (sentence,) = found["sentences"]
     assert sentence.startswith(
         "On test, b is 62.5 points above a in accuracy: more than noise (p < 0.001, paired over 40"
@@ -102,6 +102,18 @@ def test_predictions_that_are_not_there_are_named_with_their_command() -> None:
     found = compare_runs("a", "b")
     (command,) = found["missing"]
     assert command.startswith(f"myna birds eval {runs.runs_folder() / 'b'} --split test --output ")
+
+
+def test_p_is_adjusted_where_more_than_one_test_is_read() -> None:
+    for name, right in (("a", [True] * 5 + [False] * 35), ("b", [True] * 11 + [False] * 29)):
+        folder = write_run(name, right, [0.5])
+        photos = (folder / "predictions-test.json").read_text()
+        (folder / "predictions-val.json").write_text(photos)
+    found = compare_runs("a", "b")
+    assert [test["p_holm"] for test in found["tests"]] == [pytest.approx(2 * test["p"]) for test in found["tests"]]
+    # By itself, 0.03 would have been more than noise.
+    assert found["tests"][0]["p"] < 0.05 < found["tests"][0]["p_holm"]
+    assert all("not more than noise (adjusted p = 0.06" in sentence for sentence in found["sentences"])
 
 
 def test_programs_are_judged_again() -> None:

@@ -4,10 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from myna import runs
 from myna.birds.splits import load_splits
+from myna.engine.checkpoint import save_weights
 from myna.errors import UserError
 from myna.files import write_json
 from myna.mathqa.problems import as_items
@@ -78,6 +80,28 @@ def test_the_explanation_comes_with_its_tiles(bird_folder: Path, tmp_path: Path)
     assert first["explanation"]["findings"] == []
     assert first["explanation"]["analysis"] == {}
     assert as_picture(first["explanation"]["classes"][0]["photos"][0]["tile"])
+
+
+def test_an_explanation_of_another_net_of_that_name_is_not_shown(bird_folder: Path, tmp_path: Path) -> None:
+    net = runs.runs_folder() / "x"
+    (net / runs.CONFIG).parent.mkdir(parents=True, exist_ok=True)
+    (net / runs.CONFIG).touch()
+    save_weights(net / "model.safetensors", {"a": torch.ones(2)})
+    index = {"model": "x", "classes": [], "weights_sha256": runs.read_checksum(net)}
+    assert index["weights_sha256"]
+    write_json(runs.explanation_folder("x") / "index.json", index)
+    assert "explanation" in add_evidence(bird_results(bird_folder), tmp_path)["runs"][0]
+    save_weights(net / "model.safetensors", {"a": torch.zeros(2)})
+    assert "explanation" not in add_evidence(bird_results(bird_folder), tmp_path)["runs"][0]
+
+
+@pytest.mark.parametrize("figures", [{"n_photos": "many"}, {"n_photos": 20}])
+def test_a_broken_analysis_is_one_line(bird_folder: Path, tmp_path: Path, figures: dict[str, Any]) -> None:
+    folder = runs.explanation_folder("x")
+    write_json(folder / "index.json", {"model": "x", "classes": []})
+    write_json(folder / "analysis.json", figures)
+    with pytest.raises(UserError, match=r"analysis\.json: not what `myna birds explain --analyse` writes"):
+        add_evidence(bird_results(bird_folder), tmp_path)
 
 
 def test_math_runs_get_their_attention() -> None:

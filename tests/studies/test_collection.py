@@ -9,7 +9,7 @@ from myna import runs
 from myna.config import BirdsConfig, MathConfig, save
 from myna.errors import UserError
 from myna.files import write_json, write_text
-from myna.studies.collection import collect, find
+from myna.studies.collection import collect, find, read_settings
 
 BIRDS, MATH = "the photos", "the problems"
 
@@ -48,6 +48,34 @@ def test_studies_come_as_they_are_and_loose_runs_as_one_study_of_each_half() -> 
         ("a-seed1", "a", 1),
     ]
     assert [run["name"] for run in math["runs"]] == ["words"]
+
+
+def test_settings_are_those_that_it_was_trained_with() -> None:
+    folder = write_run("a")
+    asked = BirdsConfig.model_validate({"name": "a", "training": {"epochs": 20, "precision": "bf16"}})
+    save(asked, folder / runs.CONFIG)
+    # Resumed to more epochs, it found no better model than one of the first training.
+    built = asked.model_copy(update={"training": asked.training.model_copy(update={"epochs": 12})})
+    save(built, folder / "best" / runs.CONFIG)
+    assert read_settings("birds", folder)["training.epochs"] == 20
+    assert read_settings("birds", folder)["training.precision"] == "bf16, if the machine had it"
+    write_json(folder / runs.ENVIRONMENT, {runs.PRECISION: "no"})
+    assert read_settings("birds", folder)["training.precision"] == "no"
+
+
+def test_the_record_is_of_all_runs() -> None:
+    for name, commit in (("a", "abc"), ("b", "def"), ("c", "abc")):
+        folder = write_run(name)
+        write_json(folder / runs.ENVIRONMENT, {"commit": commit, "packages": {"torch": "2", "numpy": f"1.{commit}"}})
+    (results,) = collect(["a", "b", "c"])
+    assert results["environment"] == {"commit": "abc; def", "packages": {"torch": "2", "numpy": "1.abc; 1.def"}}
+
+
+@pytest.mark.parametrize(("name", "text"), [(runs.SUMMARY, "[]"), (runs.ENVIRONMENT, "3")])
+def test_a_record_of_another_kind_is_one_line(name: str, text: str) -> None:
+    (write_run("a") / name).write_text(text)
+    with pytest.raises(UserError, match=rf"a/{name}: expected an object, not a (list|int)"):
+        collect(["a"])
 
 
 def test_a_loose_run_tells_what_its_folder_holds() -> None:

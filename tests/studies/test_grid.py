@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import permutations
 from pathlib import Path
 
@@ -34,6 +35,15 @@ epochs = 6
 """
 HEAD = 'name = "s"\ntitle = "A small search"\nconfig = "tiny.toml"\n'
 SPACE = '[space]\n"model.attention" = ["luong", "bahdanau"]\ntraining.optimizer.learning_rate = [1e-3, 1e-2, 1.0]\n'
+
+
+def test_a_grid_may_have_more_places_than_python_counts(write):
+    search_ = replace(read_search(write()), space={f"s{i}": list(range(10)) for i in range(20)})
+    first = search_.draw_unseen([])
+    second = search_.draw_unseen([first])
+    assert second is not None
+    assert second != first
+    assert set(second) == set(search_.space)
 
 
 @pytest.fixture

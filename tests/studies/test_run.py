@@ -115,6 +115,12 @@ def test_runs_made_with_other_settings_are_refused_before_anything_is_trained(st
         run_study(study, None, 2, ["training.epochs=99"])
 
 
+@pytest.mark.parametrize("override", ["training.seed=3", "name=other"])
+def test_a_study_names_its_runs_and_seeds_itself(study, override):
+    with pytest.raises(UserError, match=f"^--set {override}: a study names its runs and seeds itself"):
+        run_study(study, None, 2, [override])
+
+
 def test_results_name_the_command_with_what_was_set(study, monkeypatch):
     class Measures:
         source, is_generated = "made up", True

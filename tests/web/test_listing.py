@@ -1,4 +1,5 @@
 import math
+import os
 
 import pytest
 
@@ -42,6 +43,11 @@ def test_odd_settings_and_metrics_are_borne(client, runs_folder):
     )
     found = read_run(run)
     assert (found.epoch, found.best_score, found.n_epochs, found.problem) == (0, None, None, "")
+    (run / "metrics.jsonl").write_text('{"split": "val", "epoch": 1, "accuracy": 1' + 400 * "0" + "}\n")
+    assert read_run(run).best_score is None
+    (run / "metrics.jsonl").write_text('{"accuracy": ' + 5000 * "1" + "}\n")
+    assert "line 1: not JSON" in read_run(run).problem
+    (run / "metrics.jsonl").write_text('{"split": "val", "epoch": NaN, "accuracy": 1e999}\n')
     assert draw_run(found) == []
     assert client.get("/runs/norm-bn").status_code == 200
     assert client.get("/api/runs/norm-bn").json()["metrics"][0] == {"split": "val", "epoch": None, "accuracy": None}
@@ -57,6 +63,11 @@ def test_a_run_is_drawn_again_only_when_there_is_something_new(runs_folder):
     longer = draw_run(read_run(runs_folder / "norm-gn"))
     assert longer is not panels
     assert longer[1].svg.count('class="point"') == 3
+    # Made anew, it has as many lines.
+    path = runs_folder / "norm-gn" / "metrics.jsonl"
+    path.write_text(path.read_text().replace("0.9", "0.2"))
+    os.utime(path, (2e9, 2e9))
+    assert draw_run(read_run(runs_folder / "norm-gn")) is not longer
 
 
 def test_the_run_that_wrote_last_is_first(runs_folder):

@@ -47,6 +47,8 @@ def assess(model: BirdModel, splits: BirdSplits, split: str, output: Path) -> di
     with progress(f"naming the birds of {split}", len(cache)) as tick:
         logits = model.logits(cache, tick)  # (N, n_classes)
     seconds = time.monotonic() - started
+    if n_broken := int((~logits.isfinite()).any(1).sum()):
+        raise UserError(f"split: {split}: for {n_broken} photos the net gives no numbers; its weights are spoiled")
     probabilities, predicted = logits.softmax(1).max(1)
     names = model.labels.classes
     write_json(

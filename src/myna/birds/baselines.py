@@ -46,6 +46,9 @@ def fit_linear(train: LabelledPhotos, val: LabelledPhotos, n_classes: int) -> Pr
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
 
+    if len(set(train.label_ids)) < 2:
+        # There is nothing to tell apart.
+        return fit_prior(train, val, n_classes)
     pixels = _shrink(train.photos)
     mean, deviation = pixels.mean(0), pixels.std(0) + 1e-3
 

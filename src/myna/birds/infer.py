@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         infer(options.model_file, options.normalization, options.n, options.test_data_file, options.output_file)
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"infer.py: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0

@@ -19,8 +19,11 @@ def describe_maps(figures: Mapping[str, Any]) -> list[str]:
     """Return observations on the figures that `analyse_maps` gives."""
     n_empty = figures["n_empty"]
     empty = f"; {n_empty} maps are empty: no layer speaks for the class" if n_empty else ""
+    measured = f"Measured on {figures['n_photos']} photos of val, {figures['n_right']} of them named rightly{empty}"
+    if figures["n_photos"] < FEWEST:
+        return [f"{measured}: too few to say anything of others."]
     return [
-        f"Measured on {figures['n_photos']} photos of val, {figures['n_right']} of them named rightly{empty}.",
+        f"{measured}.",
         _describe_place("in the middle half of height and width", figures["centre"]),
         _describe_place("within an eighth of the edge", figures["border"]),
         *_describe_right_wrong(figures["right_wrong"]),
@@ -102,17 +105,20 @@ def _describe_agreement(figures: Mapping[str, Any]) -> str:
 
 def _describe_randomisation(figures: Mapping[str, Any]) -> str:
     """Say after how many layers of random weights little of the trained net's map is left."""
-    floor, means = figures["other_photo"]["mean"], [step["mean"] for step in figures["correlation"]]
-    n_lost = next((i + 1 for i, mean in enumerate(means) if mean - floor < _LOST * (1 - floor)), 0)
-    first, last, n = figures["layers"][0], figures["correlation"][-1], len(means)
+    floor, steps = figures["other_photo"]["mean"], figures["correlation"]
+    limit = floor + _LOST * (1 - floor)
+    n_lost = next((i + 1 for i, step in enumerate(steps) if step["high"] < limit), 0)
+    first, last, n = figures["layers"][0], steps[-1], len(steps)
     verdict = (
         f"by {n_lost} of {n} layers the map is mostly another: it depends on what the net learned"
         if n_lost
         else "the map mostly stays: it says more about the photo than about what the net learned"
+        if last["low"] >= limit
+        else "it is not clear how much of the map stays"
     )
     return (
         f"With random weights from the output down, {verdict}; rank correlation with the trained net's map is "
-        f"{means[0]:.2f} after the {first} alone, {_number(last, 2)} after all {n} layers, "
+        f"{steps[0]['mean']:.2f} after the {first} alone, {_number(last, 2)} after all {n} layers, "
         f"and {floor:.2f} between different photos."
     )
 

@@ -199,7 +199,7 @@ class BatchInstanceNorm(BatchNorm):
     y = weight * (gate * batch-normalised x + (1 - gate) * instance-normalised x) + bias; in evaluation the batch term
     has running statistics. Gates begin at 1 and are clipped to [0, 1] after each step of the optimiser, as in the
     paper. Here that happens in place at their next use, in `forward` or `state_dict`: the same projected gradient
-    descent, as nothing sees a gate in between, and one that no training loop can forget or need know of. (To clip
+    descent, as nothing uses a gate in between, and one that no training loop can forget or need know of. (To clip
     inside the formula instead would strand a gate: outside [0, 1] it has no gradient.) The authors' code also gives
     gates ten times the learning rate and no weight decay; for that, they are the parameters named `gate`.
 

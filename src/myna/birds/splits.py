@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,4 +132,4 @@ def _list_split(folder: Path, classes: tuple[str, ...]) -> list[PhotoFile]:
 def _is_test(photo: PhotoFile) -> bool:
     """Return whether a photo of val goes to test: a coin whose side depends on class and file name alone."""
     name = f"{photo.path.parent.name}/{photo.path.name}"
-    return hashlib.sha256(name.encode()).digest()[0] % 2 == 0
+    return hashlib.sha256(os.fsencode(name)).digest()[0] % 2 == 0

@@ -73,7 +73,8 @@ def explain(
         others += [runs.find(name) for name in against or []]
         compared = {other.name: BirdModel.load(other) for other in others}
         analysis = analyse_maps(trained, splits, compared, n_photos=photos)
-    about = {"model": folder.name, "asked": model, "source": splits.source}
+    weights = runs.read_checksum(folder)
+    about = {"model": folder.name, "asked": model, "source": splits.source, "weights_sha256": weights}
     index = save_explanation(target, answers, chosen, per_class, about=about, analysis=analysis)
     if as_json:
         typer.echo(json.dumps({**index, **({"analysis": analysis} if analysis else {})}, indent=2))

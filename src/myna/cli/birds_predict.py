@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,7 @@ def predict(
             typer.echo(f"myna: {error}", err=True)
             n_broken += 1
             continue
-        naming = namer.name(photo, str(path))
+        naming = namer.name(photo, os.fsencode(path).decode("utf-8", "replace"))
         if as_json:
             typer.echo(naming.model_dump_json())
         else:

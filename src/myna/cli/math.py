@@ -107,6 +107,8 @@ def evaluate(
         typer.echo(json.dumps(scores, indent=2))
     else:
         print_scores(f"{folder} on {split} of {splits.source}; beam {beam}, {search}", scores)
+        if (split, search) == ("dev", "verified"):
+            typer.echo("The verifier was fitted on dev; its score by cross-validation stands on the model's card.")
 
 
 @app.command()

@@ -97,6 +97,8 @@ def _find_problems(text: str | None, file: Path | None) -> Iterable[str]:
         raise UserError("give a problem or a --file, not both")
     if file is not None:
         return _split(read_text(file), str(file))
+    if sys.stdin is None and text in (None, "-"):
+        raise UserError("no problem: standard input is closed; give one as an argument, or a --file")
     if text is None and sys.stdin.isatty():
         return _ask()
     if text is None or text == "-":

@@ -93,28 +93,22 @@ def listen(host: str, port: int) -> socket.socket:
     """
     from myna.errors import UserError
 
-    if is_wildcard(host):
-        # Who may ask is told by the name that is asked for, and nobody asks for this one.
-        raise UserError(f"--host: {host} stands for all addresses of this machine; name the one that others are to use")
     listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     # A server that has just been stopped leaves its port behind for a minute.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        is_wildcard = ipaddress.ip_address(listener.getsockname()[0]).is_unspecified
         listener.listen(_BACKLOG)
-        return listener
     except OSError as error:
         listener.close()
         hint = "; choose another --port" if error.errno == errno.EADDRINUSE else ""
         raise UserError(f"{host}:{port}: cannot listen there: {error.strerror}{hint}") from None
-
-
-def is_wildcard(host: str) -> bool:
-    """Return whether a host stands for all addresses of a machine."""
-    try:
-        return not host or ipaddress.ip_address(host).is_unspecified
-    except ValueError:
-        return False
+    if is_wildcard:
+        listener.close()
+        # Who may ask is told by the name that is asked for, and nobody asks for this one.
+        raise UserError(f"--host: {host!r} stands for all addresses of this machine; name the one that others use")
+    return listener
 
 
 def is_loopback(host: str) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 _SCORES = {
@@ -69,7 +70,8 @@ def print_bird_scores(title: str, scores: Mapping[str, Any]) -> None:
     for heading in ("photos", "precision", "recall", "F1"):
         table.add_column(heading, justify="right")
     for row in sorted(scores["per_class"], key=lambda row: -row["f1"]):
-        table.add_row(row["name"], str(row["n"]), *(f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1")))
+        shares = (f"{100 * row[key]:.1f}" for key in ("precision", "recall", "f1"))
+        table.add_row(escape(row["name"]), str(row["n"]), *shares)
     console.print(table)
 
 
@@ -82,7 +84,7 @@ def print_failures(console: Console, failures: Mapping[str, int]) -> None:
     table.add_column("reason")
     table.add_column("programs", justify="right")
     for reason, count in failures.items():
-        table.add_row(reason, str(count))
+        table.add_row(escape(reason), str(count))
     console.print(table)
 
 
@@ -117,7 +119,7 @@ def print_photo_facts(facts: Mapping[str, Any]) -> None:
     table.add_row("different sizes", *(str(each["distinct"]) if each else "-" for each in sizes))
     table.add_row("median shorter side", *(f"{each['median_shorter_side']:.0f}" if each else "-" for each in sizes))
     for name in facts["classes"]:
-        table.add_row(name, *(str(split["class_counts"].get(name, 0)) for split in splits.values()))
+        table.add_row(escape(name), *(str(split["class_counts"].get(name, 0)) for split in splits.values()))
     console.print(table)
     copies, bias = facts["copies"], facts["source_bias"]
     for place in ("within", "between"):

@@ -44,8 +44,13 @@ def train_run(settings: C, source: str, build_task: Callable[[C], StudyTask], *,
         earlier = runs.find_earlier_epochs(folder, settings)
         # Only now, so that settings which do not go together leave no run behind that blocks the name.
         if runs.is_first_process():
+            runs.mark_unfinished(folder)
             save(settings, folder / runs.CONFIG)
-            where = {"device": trainer.accelerator.device.type, "threads": torch.get_num_threads()}
+            where = {
+                "device": trainer.accelerator.device.type,
+                "threads": torch.get_num_threads(),
+                runs.PRECISION: trainer.precision,
+            }
             found = {runs.FINGERPRINT: fingerprint, **({runs.EARLIER_EPOCHS: earlier} if earlier else {})}
             runs.write_environment(folder, data=source, **where, **found)
         at = trainer.train()

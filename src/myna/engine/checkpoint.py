@@ -249,6 +249,9 @@ def _hash_tensors(tensors: Mapping[str, Tensor]) -> str:
 
 
 def _beside(folder: Path) -> tuple[Path, Path]:
-    """Return where the new folder is written and where the old one waits while they change places."""
+    """Return where the new folder is written and where the old one waits while they change places.
+
+    By names that are hidden, so that no folder of the user's is taken for one of them.
+    """
     folder = folder.absolute()  # "." has no name
-    return folder.with_name(folder.name + ".new"), folder.with_name(folder.name + ".old")
+    return folder.with_name(f".{folder.name}.myna-new"), folder.with_name(f".{folder.name}.myna-old")

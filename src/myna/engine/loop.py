@@ -127,6 +127,9 @@ class Trainer:
         folder: the run folder, where `last`, `best` and metrics.jsonl go.
         resume: go on from the folder's last checkpoint, if there is one.
 
+    Attributes:
+        precision: in which it is trained, which may be less than the settings ask for.
+
     Raises:
         UserError: the settings do not work on this machine, there are no examples, or the folder's checkpoint
             cannot be gone on from (or is there, and `resume` was not asked for).
@@ -136,6 +139,7 @@ class Trainer:
         self.task, self.section, self.folder = task, section, folder
         self.accelerator = start_accelerator(section.precision)
         seed_all(section.seed + self.accelerator.process_index)
+        self.precision = str(self.accelerator.mixed_precision) if self.accelerator.native_amp else "no"
         self.steps_per_epoch = len(task.batches(0))
         if not self.steps_per_epoch:
             raise UserError(f"{folder}: nothing to train on: the task has no examples")

@@ -192,13 +192,15 @@ def _select(
     """Choose the K likeliest extensions of each problem among those that the constraint does not reject.
 
     Shape:
-        extended: (B, K', V); rejected entries are set to -inf in place.
+        extended: (B, K', V); rejected entries may be set to -inf in place.
         returns: log-probabilities, parents and tokens, (B, K) each. Where fewer than K are possible the rest
             is empty: log-probability -inf, parent 0, the end token.
     """
     n_tokens = extended.shape[2]
     flat = extended.flatten(1)  # (B, K' * V)
-    totals, choices = _take_best(flat, beam_size)  # (B, K)
+    if flat.shape[1] < beam_size:
+        flat = functional.pad(flat, (0, beam_size - flat.shape[1]), value=-math.inf)
+    totals, choices = flat.topk(beam_size, dim=1)  # (B, K)
 
     def split(totals: Tensor, choices: Tensor) -> tuple[Tensor, Tensor]:
         parents = choices.div(n_tokens, rounding_mode="floor")
@@ -218,15 +220,8 @@ def _select(
         rejected, rows = rejected[failing], rows[failing]
         struck = totals[rows].masked_fill(rejected, -math.inf)
         flat[rows] = flat[rows].scatter(1, choices[rows], struck)
-        totals[rows], choices[rows] = _take_best(flat[rows], beam_size)
+        totals[rows], choices[rows] = flat[rows].topk(beam_size, dim=1)
         parents[rows], tokens[rows] = split(totals[rows], choices[rows])
-
-
-def _take_best(flat: Tensor, beam_size: int) -> tuple[Tensor, Tensor]:
-    """Return the values and the columns of each row's K largest, best first; padded with -inf and 0 to K."""
-    values, columns = flat.topk(min(beam_size, flat.shape[1]), dim=1)  # (B, <= K)
-    missing = (0, beam_size - values.shape[1])
-    return functional.pad(values, missing, value=-math.inf), functional.pad(columns, missing)  # (B, K)
 
 
 def _pick(state: State, rows: Tensor, parents: Tensor) -> State:

@@ -99,8 +99,9 @@ class ExecutionGuide(Grammar):
     the next best extension takes the place. So the search is a beam search over the programs that run. Where
     no argument is left that runs, a hypothesis dies; if all die, the problem keeps what has ended, if any.
 
-    Stricter than the executor in one point: a complex, infinite or NaN value fails a program at any step, not
-    at the last alone. (The executor's budget for a whole program is out of reach below some 290 tokens.)
+    Stricter than the executor in one point: a complex, infinite or NaN value, or a whole number of more than 4,300
+    digits, fails a program at any step, not at the last alone.
+    (The executor's budget for a whole program is out of reach below some 290 tokens.)
 
     The programs of a problem form a tree, in which a node is a run of complete steps with their values. A
     hypothesis holds the number of its node, so those with a common beginning share its values, and no step is

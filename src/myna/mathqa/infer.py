@@ -39,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
             options.search,
             options.data,
         )
-    except UserError as error:
+    except (UserError, OSError) as error:
         print(f"infer.py: {error}", file=sys.stderr)  # noqa: T201
         return 2
     return 0

@@ -343,8 +343,9 @@ class MathTask:
         Each process answers a part of the problems.
         """
         scores = summarise(share_out(self.validation, self._judge))
+        loss = self._validation_loss(device)
         return {
-            "loss": self._validation_loss(device),
+            **({} if loss is None else {"loss": loss}),
             "exact_match": scores.exact_match,
             "execution_accuracy": scores.execution_accuracy,
             "token_match": scores.token_match,
@@ -382,12 +383,14 @@ class MathTask:
         return [judge_problem(problem, found[0].text) for problem, found in zip(problems, predictions, strict=True)]
 
     @torch.no_grad()
-    def _validation_loss(self, device: torch.device) -> float:
+    def _validation_loss(self, device: torch.device) -> float | None:
         """Return the mean loss of a token of the validation problems, without label smoothing.
 
-        Programs with a token that training never saw are left out: nothing can predict it.
+        Programs with a token that training never saw are left out: nothing can predict it. None if that leaves none.
         """
         known = [e for e in self._validation_examples if UNKNOWN not in e.tokens]
+        if not known:
+            return None
 
         def compute(groups: Sequence[Sequence[int]]) -> list[Tensor]:
             parts = []

@@ -83,6 +83,8 @@ class Translator(nn.Module):
     def _own_tokens(self, inputs: Tensor, state: State, memory: Memory) -> Tensor:
         """Return what the model would feed itself at each position (N, T), given the references before it."""
         own = self._predict(inputs[:, :-1], state, memory).argmax(-1)  # (N, T - 1)
+        # Older torch keeps the casts made here, which have no gradient, for the pass that needs one (issue 65766).
+        torch.clear_autocast_cache()
         return torch.cat([inputs[:, :1], own], 1)
 
     def _stepwise(self, inputs: Tensor, keep: Tensor, state: State, memory: Memory) -> Tensor:

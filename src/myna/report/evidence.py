@@ -93,7 +93,7 @@ def _find_photos(results: Results, data: Path | None) -> dict[str, dict[str, Any
     best = find_best(results)
     if best is not None and (confused := _find_confused(results, best.best_run, data)):
         shown[as_text(best.best_run.get("name"))] = {"confused_photos": confused}
-    explained = [run for run in runs_of(results) if _explanation_of(run).is_file()]
+    explained = [run for run in runs_of(results) if _is_explained(run)]
     if explained:
         run = max(explained, key=lambda run: as_number(score_of(run, "val").get("accuracy")) or 0.0)
         shown.setdefault(as_text(run.get("name")), {})["explanation"] = read_explanation(_explanation_of(run))
@@ -117,7 +117,10 @@ def read_explanation(path: Path) -> dict[str, Any]:
         # Brings torch along, which a report needs for nothing else.
         from myna.birds.map_findings import describe_maps
 
-        findings = describe_maps(figures)
+        try:
+            findings = describe_maps(figures)
+        except (LookupError, TypeError, ValueError) as error:
+            raise UserError(f"{analysis}: not what `myna birds explain --analyse` writes: {error!r}") from None
     return {**index, "classes": classes, "analysis": figures, "findings": findings}
 
 
@@ -143,6 +146,16 @@ def _find_confused(results: Results, run: Run, data: Path | None) -> list[dict[s
 
 def _folder_of(run: Run) -> Path:
     return Path(as_text(run.get("folder"))) if run.get("folder") else runs.runs_folder() / as_text(run.get("name"))
+
+
+def _is_explained(run: Run) -> bool:
+    """Return whether a run's net was explained: that very one, not another of the same name or an earlier one."""
+    path = _explanation_of(run)
+    if not path.is_file():
+        return False
+    known = as_mapping(read_json(path)).get("weights_sha256")
+    # What does not say so is believed.
+    return known is None or known == runs.read_checksum(_folder_of(run))
 
 
 def _explanation_of(run: Run) -> Path:

@@ -106,24 +106,38 @@ def describe_run(kind: str, folder: Path) -> dict[str, Any]:
     Beside what a study says of its runs, `folder` is where it is, and `measure_commands` names for each split what
     measures it.
     """
-    built = folder / "best" / runs.CONFIG
-    config = load(CONFIGS[kind], built if built.exists() else folder / runs.CONFIG)
-    summary, environment = read_json(folder / runs.SUMMARY), _read_environment(folder)
+    settings = read_settings(kind, folder)
+    summary, environment = _read_object(folder / runs.SUMMARY), _read_environment(folder)
     return {
         # What commands take: a shipped model, or a run of elsewhere, is found by its path alone.
         "name": folder.name if folder.resolve().parent == runs.runs_folder().resolve() else str(folder),
         "folder": str(folder),
         # Runs that differ in their seed alone are one setting.
         "label": re.sub(r"-seed\d+$", "", folder.name),
-        "seed": config.training.seed,
+        "seed": settings["training.seed"],
         "command": str(environment.get("command") or "").removesuffix(" --resume") or None,
-        "config": flatten(config.model_dump(mode="json")),
+        "config": settings,
         "n_parameters": summary.get("n_parameters"),
         "minutes": summary.get("minutes"),
         "curves": runs.read_metrics(folder),
         "scores": read_scores(kind, folder),
         "measure_commands": {split: measure_command(kind, folder, split) for split in SPLITS[kind]},
     }
+
+
+def read_settings(kind: str, folder: Path) -> dict[str, Any]:
+    """Return the settings of a run or model as it was trained.
+
+    They are those of its model; those that a resumed run may change are as it was last asked for, and the precision is
+    the one that the machine had.
+    """
+    built = folder / "best" / runs.CONFIG
+    asked = flatten(load(CONFIGS[kind], folder / runs.CONFIG).model_dump(mode="json"))
+    settings = flatten(load(CONFIGS[kind], built).model_dump(mode="json")) if built.exists() else asked
+    precision = _read_environment(folder).get(runs.PRECISION, settings["training.precision"])
+    if runs.PRECISION not in _read_environment(folder) and precision == "bf16":
+        precision = "bf16, if the machine had it"
+    return settings | {key: asked[key] for key in runs.MAY_CHANGE} | {"training.precision": precision}
 
 
 def read_scores(kind: str, folder: Path) -> dict[str, Any]:
@@ -153,8 +167,10 @@ def measure_command(kind: str, folder: Path, split: str) -> str:
 def _gather(kind: str, folders: Sequence[Path]) -> dict[str, Any]:
     """Return the results of a study that is made of runs of one half."""
     sources = list(dict.fromkeys(str(_read_environment(folder).get("data") or "unknown data") for folder in folders))
-    newest = max(folders, key=lambda folder: (folder / runs.SUMMARY).stat().st_mtime)
-    environment = {key: value for key, value in _read_environment(newest).items() if key not in ("command", "data")}
+    environments = [
+        {key: value for key, value in _read_environment(folder).items() if key not in ("command", "data")}
+        for folder in folders
+    ]
     return {
         "study": kind,
         "name": f"{kind}-runs",
@@ -164,11 +180,23 @@ def _gather(kind: str, folders: Sequence[Path]) -> dict[str, Any]:
         "is_loose": True,
         # It measures what is not of a run: the facts of the data, and what needs no training.
         "command": f"myna study run configs/studies/quick-{kind}.toml",
-        "environment": environment,
+        "environment": _join(environments),
         "runs": [describe_run(kind, folder) for folder in folders],
         "n_planned": len(folders),
         **(_find_shared(kind, sources[0]) if len(sources) == 1 else {}),
     }
+
+
+def _join(environments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return what runs were made with, where they differ with all values one after the other."""
+    joined: dict[str, Any] = {}
+    for key in dict.fromkeys(key for each in environments for key in each):
+        values = [each[key] for each in environments if key in each]
+        if all(isinstance(value, Mapping) for value in values):
+            joined[key] = _join(values)
+        else:
+            joined[key] = "; ".join(dict.fromkeys(map(str, values))) if len(set(map(str, values))) > 1 else values[0]
+    return joined
 
 
 def _find_shared(kind: str, source: str) -> dict[str, Any]:
@@ -188,4 +216,16 @@ def _count_splits(results: Mapping[str, Any]) -> int:
 
 def _read_environment(folder: Path) -> dict[str, Any]:
     path = folder / runs.ENVIRONMENT
-    return dict(read_json(path)) if path.exists() else {}
+    return _read_object(path) if path.exists() else {}
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that ought to hold an object.
+
+    Raises:
+        UserError: it holds something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected an object, not a {type(value).__name__}")
+    return value

@@ -8,6 +8,7 @@ import os
 import random
 import re
 import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
@@ -112,7 +113,12 @@ class Search:
     def draw_unseen(self, seen: Sequence[Settings]) -> Settings | None:
         """Return settings that are not among those seen, at random; None where the grid has no others."""
         # One more than were seen: one of them at least is new.
-        order = random.Random(self.grid.seed).sample(range(self.size), min(self.size, len(seen) + 1))
+        n, draw = min(self.size, len(seen) + 1), random.Random(self.grid.seed)
+        if self.size <= sys.maxsize:
+            order = draw.sample(range(self.size), n)
+        else:
+            # More places than Python counts, of which none is drawn twice.
+            order = [draw.randrange(self.size) for _ in range(n)]
         return next((settings for settings in map(self._settings_at, order) if settings not in seen), None)
 
     def _settings_at(self, place: int) -> Settings:

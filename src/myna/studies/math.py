@@ -166,7 +166,8 @@ class MathMeasures:
         """
         path = _predictions_path(folder, split, beam_size, search)
         items = read_predictions(path)
-        if [item["Problem"] for item in items] != [problem.text for problem in self.splits.named(split)]:
+        asked = [(problem.text, problem.formula, problem.answer) for problem in self.splits.named(split)]
+        if [(item["Problem"], item["linear_formula"], item["answer"]) for item in items] != asked:
             raise UserError(f"{path}: not of the {split} problems here; move it away, and measure the run again")
         return items
 

@@ -100,6 +100,9 @@ def expand(path: Path, overrides: Sequence[str] = ()) -> tuple[StudyConfig, list
     """
     study = load(StudyConfig, path)
     planned = []
+    for override in overrides:
+        if override.split("=")[0].strip() in ("name", "training.seed"):
+            raise UserError(f"--set {override}: a study names its runs and seeds itself; set `seeds` in {path}")
     for run in study.runs:
         config = Path(os.path.normpath(path.parent / run.config))
         # Names the run after everything that makes it differ from its config, but for where it starts.

@@ -17,13 +17,13 @@ from typing import Any, Protocol
 from filelock import BaseFileLock, FileLock, Timeout
 
 from myna import runs
-from myna.config import flatten, load
 from myna.engine.tracking import Tick, console, progress
 from myna.errors import UserError
 from myna.files import read_json, take_turns, write_json
 from myna.studies.birds import BirdMeasures
+from myna.studies.collection import read_settings
 from myna.studies.math import MathMeasures
-from myna.studies.plan import CONFIGS, PlannedRun, StudyConfig, expand, to_arguments
+from myna.studies.plan import PlannedRun, StudyConfig, expand, to_arguments
 
 LOG = "train.log"
 """In a run folder, what its training printed."""
@@ -280,14 +280,13 @@ def _measure(run: PlannedRun, measures: Measures) -> dict[str, Any]:
     """Return everything that a report says about one run."""
     folder = runs.runs_folder() / run.name
     summary = read_json(folder / runs.SUMMARY)
-    config = load(CONFIGS[run.study], folder / "best" / runs.CONFIG)
     scores = measures.measure(folder)
     return {
         "name": run.name,
         "label": run.label,
         "seed": run.seed,
         "command": run.command,
-        "config": flatten(config.model_dump(mode="json")),
+        "config": read_settings(run.study, folder),
         "n_parameters": summary["n_parameters"],
         "minutes": summary["minutes"],
         "curves": runs.read_metrics(folder),

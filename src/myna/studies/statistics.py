@@ -1,7 +1,7 @@
 """How sure a comparison is: over seeds, over photos or problems, and over many comparisons at once.
 
 Two things vary between one measurement and the next: the seed of the training and the examples that it is tested on.
-`seed_interval` is about the first, `mcnemar` and `paired_difference` are about the second.
+`seed_interval` is about the first, `paired_difference` about the second.
 """
 
 from __future__ import annotations
@@ -32,23 +32,6 @@ def seed_interval(values: Sequence[float]) -> tuple[float, float | None, float |
     return mean, mean - margin, mean + margin
 
 
-def mcnemar(correct_a: ArrayLike, correct_b: ArrayLike) -> float:
-    """Return the two-sided p of two models being right equally often, tested on the same examples.
-
-    Of the examples that one model alone gets right, each model has half if they are equally good: an exact binomial
-    test. Source: McNemar 1947, Psychometrika 12(2). Checked against: figures of statsmodels' own tests.
-
-    Shape:
-        correct_a, correct_b: (N), whether each model is right.
-
-    Raises:
-        ValueError: they are not of one shape, or not truth values.
-    """
-    a, b = _check_pair(correct_a, correct_b, "(N)")
-    wins, losses = int((a & ~b).sum()), int((~a & b).sum())
-    return float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0
-
-
 def paired_difference(
     correct_a: ArrayLike, correct_b: ArrayLike, n_resamples: int = 10_000, seed: int = 0
 ) -> dict[str, float]:
@@ -56,9 +39,9 @@ def paired_difference(
 
     What counts of an example is how many runs of a and of b get it right. If the models are equally good, each
     difference might as well have the other sign: p is the exact share of all choices of signs whose total is as far
-    from 0 as the one found (Fisher's randomisation test; for one seed, McNemar's). The interval is the 95 %
-    percentile bootstrap over examples (Efron 1979, The Annals of Statistics 7(1)). Both are about other examples
-    for these very runs; of other seeds they know nothing.
+    from 0 as the one found (Fisher's randomisation test; for one seed that of McNemar 1947, Psychometrika 12(2)).
+    The interval is the 95 % percentile bootstrap over examples (Efron 1979, The Annals of Statistics 7(1)). Both are
+    about other examples for these very runs; of other seeds they know nothing.
 
     Shape:
         correct_a, correct_b: (S, N), whether the run of each seed is right on each example.
@@ -75,7 +58,7 @@ def paired_difference(
     Raises:
         ValueError: the two are not of one shape, or not truth values.
     """
-    a, b = _check_pair(correct_a, correct_b, "(S, N)")
+    a, b = _check_pair(correct_a, correct_b)
     n_seeds, n_examples = a.shape
     differences = a.sum(0) - b.sum(0)  # (N), from -S to S
     values, counts = np.unique(differences, return_counts=True)
@@ -125,12 +108,12 @@ def _sign_flip_p(differences: NDArray[np.int64], largest: int) -> float:
     return float(min(1.0, distribution[np.abs(totals) >= abs(int(differences.sum()))].sum()))
 
 
-def _check_pair(correct_a: ArrayLike, correct_b: ArrayLike, expected: str) -> tuple[NDArray[np.bool_], ...]:
-    """Return both as arrays of truth values, of one shape and with as many dimensions as expected."""
+def _check_pair(correct_a: ArrayLike, correct_b: ArrayLike) -> tuple[NDArray[np.bool_], ...]:
+    """Return both as arrays of truth values, (S, N)."""
     arrays = np.asarray(correct_a), np.asarray(correct_b)
     shape, other = (array.shape for array in arrays)
-    if shape != other or len(shape) != len(expected.split(",")) or 0 in shape:
-        raise ValueError(f"expected two arrays of one shape, {expected} above 0, not {shape} and {other}")
+    if shape != other or len(shape) != 2 or 0 in shape:
+        raise ValueError(f"expected two arrays of one shape, (S, N) above 0, not {shape} and {other}")
     if any(array.dtype != np.bool_ for array in arrays):
         raise ValueError(f"expected truth values, not {arrays[0].dtype} and {arrays[1].dtype}")
     return arrays

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from datetime import datetime
 from math import ceil, floor
 
 from myna.report.document import Panel
@@ -14,17 +15,19 @@ from myna.web.listing import Run
 _NOT_MEASURED = {"split", "epoch", "step", "minutes", "learning_rate"}
 _KEPT = 32
 """Runs whose drawings are kept; each looker-on asks for them every few seconds."""
-_drawn: OrderedDict[str, tuple[int, list[Panel]]] = OrderedDict()
+_drawn: OrderedDict[str, tuple[tuple[int, datetime], list[Panel]]] = OrderedDict()
 _drawing = threading.Lock()  # matplotlib's settings are those of the whole process
 
 
 def draw_run(run: Run) -> list[Panel]:
     """Return a panel for the loss and one for each measure, with train and val; drawn again for new lines."""
     with _drawing:
-        n_lines, panels = _drawn.pop(run.name, (-1, []))
-        if n_lines != len(run.metrics):
+        # A run that was made anew may have as many lines.
+        state = len(run.metrics), run.changed
+        known, panels = _drawn.pop(run.name, (None, []))
+        if known != state:
             panels = _draw(run)
-        _drawn[run.name] = len(run.metrics), panels
+        _drawn[run.name] = state, panels
         while len(_drawn) > _KEPT:
             _drawn.popitem(last=False)
         return panels

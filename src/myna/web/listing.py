@@ -6,6 +6,7 @@ A name in a request is looked up among those listed; it never becomes part of a 
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -100,7 +101,7 @@ def read_run(folder: Path) -> Run:
 def _numbers(lines: list[dict[str, Any]], key: str) -> list[float]:
     """Return the finite numbers that lines hold under a key."""
     values = (line.get(key) for line in lines)
-    return [value for value in values if isinstance(value, int | float) and abs(value) < float("inf")]
+    return [value for value in values if isinstance(value, int | float) and abs(value) <= sys.float_info.max]
 
 
 def _changed(folder: Path) -> float:

@@ -32,11 +32,18 @@ def test_change_is_paired_by_seed(batches: Results) -> None:
     )
 
 
+def test_all_figures_of_a_change_are_of_the_seeds_that_both_have(batches: Results) -> None:
+    set_accuracies(batches, {"bn, batch 8": [0.3, 0.9], "bn, batch 128": [0.4, 0.6]})
+    batches["runs"] = [run for run in batches["runs"] if (run["label"], run["seed"]) != ("bn, batch 128", 1)]
+    assert "of bn changes by +10.0 points, from 30.0 to 40.0." in said(batches)
+
+
 @pytest.mark.parametrize(
     ("gn", "verdict"),
     [
         ([0.51, 0.51], "gn is the less sensitive here: it moves by 1.0 points, bn by 10.0, and the intervals"),
         ([0.71, 0.71], "bn is the less sensitive here: it moves by 10.0 points, gn by 21.0, and the intervals"),
+        ([0.60, 0.60], "move by as much."),
         ([0.40, 0.64], "it moves by 2.0 points, bn by 10.0; the intervals of the two changes overlap"),
     ],
 )
@@ -48,7 +55,7 @@ def test_which_norm_is_less_sensitive(batches: Results, gn: list[float], verdict
 
 def test_one_seed_may_be_chance(batches: Results) -> None:
     batches["runs"] = [run for run in batches["runs"] if run["seed"] == 0]
-    assert "with one seed each, that may be chance" in said(batches)
+    assert "with one seed in common, that may be chance" in said(batches)
 
 
 def test_early_stopping_is_told_where_it_happened(batches: Results) -> None:

@@ -45,11 +45,11 @@ def describe_batch_sizes(results: Results) -> Notes | None:
     """Say how each norm's accuracy moves with the batch size, and which moves less."""
     split, changes, sentences = find_main_split(results), {}, []
     for norm, variants in batch_sizes_of(results).items():
-        change = _measure_change(variants[0], variants[-1], split)
-        if change is None:
+        by_seed = _accuracies_by_seed(variants[0], variants[-1], split)
+        if not all(by_seed):
             continue
-        changes[norm] = change
-        before, after = (in_percent(each.value(split, "accuracy") or 0.0) for each in (variants[0], variants[-1]))
+        before, after = (in_percent(mean(each.values())) for each in by_seed)
+        change = changes[norm] = measure_change(*by_seed) or (after - before, None, None)
         sentences.append(
             f"From batch {variants[0].batch_size} to {variants[-1].batch_size} the {split} accuracy of {norm} changes"
             f" by {change[0]:+.1f} points{say_interval(change)}, from {before:.1f} to {after:.1f}."
@@ -65,31 +65,30 @@ def describe_batch_sizes(results: Results) -> Notes | None:
 _MEASURES = {"accuracy": "Accuracy", "macro_f1": "Macro F1"}
 
 
-def _measure_change(small: Variant, large: Variant, split: str) -> Change | None:
-    """Return the change over the seeds that both have, or of the means where they share none."""
+def _accuracies_by_seed(small: Variant, large: Variant, split: str) -> list[dict[str, float]]:
+    """Return the accuracies of two settings at the seeds that both have, or at all where they share none."""
     by_seed: list[dict[str, float]] = [{}, {}]
     for known, each in zip(by_seed, (small, large), strict=True):
         for run in each.runs:
             if (value := as_number(score_of(run, split).get("accuracy"))) is not None:
                 known[as_text(run.get("seed"))] = value
-    change = measure_change(*by_seed)
-    if change is not None:
-        return change
-    before, after = (each.value(split, "accuracy") for each in (small, large))
-    return None if before is None or after is None else (100 * (after - before), None, None)
+    shared = by_seed[0].keys() & by_seed[1].keys()
+    return [{seed: known[seed] for seed in sorted(shared or known)} for known in by_seed]
 
 
 def _compare_changes(changes: dict[str, Change]) -> str:
     """Say which norm moved least, and whether the intervals leave a doubt."""
     ordered = sorted(changes, key=lambda norm: abs(changes[norm][0]))
     least, most = ordered[0], ordered[-1]
+    if f"{abs(changes[least][0]):.1f}" == f"{abs(changes[most][0]):.1f}":
+        return f"{least} and {most} move by as much."
     sentence = (
         f"{least} is the less sensitive here: it moves by {abs(changes[least][0]):.1f} points, {most} by"
         f" {abs(changes[most][0]):.1f}"
     )
     (_, low_a, high_a), (_, low_b, high_b) = changes[least], changes[most]
     if low_a is None or high_a is None or low_b is None or high_b is None:
-        return f"{sentence}; with one seed each, that may be chance."
+        return f"{sentence}; with one seed in common, that may be chance."
     if max(low_a, low_b) <= min(high_a, high_b):
         return f"{sentence}; the intervals of the two changes overlap, so that these seeds do not settle it."
     return f"{sentence}, and the intervals of the two changes do not overlap."

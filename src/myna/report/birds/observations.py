@@ -92,8 +92,9 @@ def _name_best(best: Variant, split: str) -> str:
     on_val = best.value("val", "accuracy")
     chosen = f"{best.title}, best on val with {in_percent(on_val):.1f} %," if on_val is not None else best.title
     seeds = f", mean of {len(best.runs)} seeds" if len(best.runs) > 1 else ""
-    macro = _percent(best, split, "macro_f1")
-    return f"{chosen} names {_figure(best, split)} % of the {split} photos rightly{seeds}; macro F1 {macro:.1f}."
+    macro = best.value(split, "macro_f1")
+    more = "" if macro is None else f"; macro F1 {in_percent(macro):.1f}"
+    return f"{chosen} names {_figure(best, split)} % of the {split} photos rightly{seeds}{more}."
 
 
 def _compare_with_next(results: Results, best: Variant, split: str) -> list[str]:

@@ -84,7 +84,7 @@ def missing_maps(results: Results) -> list[Missing]:
         return []
     command = f"myna birds explain {shlex.quote(as_text(best.best_run.get('name')))} --analyse"
     if explained.get("name") != best.best_run.get("name"):
-        return [Missing(f"the Grad-CAM maps of {best.title}, the best on val", command)]
+        return [Missing(f"the Grad-CAM maps of {best.title}, the best", command)]
     findings = as_mapping(explained.get("explanation")).get("findings")
     return [] if findings else [Missing("what the maps are worth, measured", command)]
 

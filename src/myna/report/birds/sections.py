@@ -72,8 +72,8 @@ _TERMS = (
     ("Floors", "What needs no deep net. None of them sees the shape of a bird except as pixels in their places."),
     (
         "95 % interval",
-        "Over seeds (Student's t) where a setting was trained several times: what another seed may give. Over photos"
-        " (bootstrap) where it was trained once: what other photos may give.",
+        "Over seeds (Student's t) where a setting was trained several times: where the mean of many seeds may lie."
+        " Over photos (bootstrap) where it was trained once: what other photos may give.",
     ),
 )
 

@@ -200,7 +200,7 @@ def make_comparison_table(results: Results) -> Table | None:
         "Accuracy in points, on the same photos and seeds, with a 95 % bootstrap interval over photos; p is the exact"
         f" sign-flip test (one seed: McNemar's), adjusted by Holm's method so that in all {len(rows)} comparisons"
         f" together a false alarm has a chance of at most {100 * SIGNIFICANT:.0f} %. Interval and p are about other"
-        " photos for these very trainings; what other seeds do is seen in the intervals over seeds."
+        " photos for these very trainings; where the mean of many seeds may lie is said by the intervals over seeds."
     )
     return finish(Table("comparison-table", "Paired comparisons", caption, columns, tuple(rows)))
 

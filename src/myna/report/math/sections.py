@@ -73,7 +73,7 @@ _TERMS = (
     ),
     (
         "95 % interval",
-        "With several seeds, of their mean (Student's t): what other seeds would do. With one, from the bootstrap over"
+        "With several seeds, where the mean of many may lie (Student's t). With one, from the bootstrap over"
         " problems: what other problems would do.",
     ),
     (
