@@ -41,6 +41,7 @@ _BLUR = 1 / 16
 _FEW_PHOTOS = 64
 """For what takes many passes a photo."""
 _EVAL_BATCH = 64
+_GRADIENT_BATCH = 16
 Values = NDArray[np.float64]
 Figures = dict[str, Any]
 
@@ -208,18 +209,28 @@ def measure_weights(net: ResNet, sample: Sample) -> list[float]:
     A weight is the mean over a map of the class's gradient. Near 0, the gradient cancels within each map: the layer's
     map in Grad-CAM then rests on the little that is left, and is scaled to [0, 1] like any other.
     """
+    sums = torch.zeros(len(net.last_layers()), 2, dtype=torch.float64)  # of the weights, and of the gradient
+    for start in range(0, len(sample.inputs), _GRADIENT_BATCH):
+        part = slice(start, start + _GRADIENT_BATCH)
+        for i, gradient in enumerate(_find_gradients(net, sample.inputs[part], sample.class_ids[part])):
+            sums[i] += torch.stack(
+                [gradient.mean((2, 3)).abs().mean(1).sum(), gradient.abs().mean((1, 2, 3)).sum()]
+            ).cpu()
+    return [weight / size if size else 0.0 for weight, size in sums.tolist()]
+
+
+def _find_gradients(net: ResNet, inputs: Tensor, class_ids: Sequence[int]) -> tuple[Tensor, ...]:
+    """Return the gradient of each photo's class at the outputs of the last 2n layers, (N, 64, H / 4, W / 4) each."""
     outputs: list[Tensor] = []
     hooks = [layer.register_forward_hook(lambda *call: outputs.append(call[2])) for layer in net.last_layers()]
     try:
         with torch.enable_grad():
-            logits = net(sample.inputs.clone().requires_grad_())
+            logits = net(inputs.clone().requires_grad_())
     finally:
         for hook in hooks:
             hook.remove()
-    class_ids = torch.tensor(sample.class_ids, device=logits.device)[:, None]
-    gradients = torch.autograd.grad(logits.gather(1, class_ids).sum(), outputs)  # (N, 64, H / 4, W / 4) each
-    sizes = [(float(gradient.mean((2, 3)).abs().mean()), float(gradient.abs().mean())) for gradient in gradients]
-    return [weight / size if size else 0.0 for weight, size in sizes]
+    chosen = logits.gather(1, torch.tensor(class_ids, device=logits.device)[:, None])
+    return torch.autograd.grad(chosen.sum(), outputs)
 
 
 def make_controls(maps: Maps, seed: int) -> dict[str, Maps]:
