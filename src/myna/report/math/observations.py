@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from myna.report.document import Notes
+from myna.report.math.comparisons import comparisons_of, say_search, say_test
 from myna.report.math.measures import (
     SPLITS,
     SUBSETS,
@@ -19,6 +20,7 @@ from myna.report.results import (
     Results,
     as_mapping,
     as_number,
+    as_text,
     curve_of,
     in_percent,
     interval,
@@ -44,7 +46,7 @@ def describe_standing(results: Results) -> list[str]:
     leader = ranked[0]
     sentences = [_name_leader(results, ranked, split)]
     if len(ranked) > 1:
-        sentences.append(_compare_intervals(leader, ranked[1]))
+        sentences.append(_compare_with_next(results, leader, ranked[1]))
     baselines = [line for line in _complete(lines_of(results, split)) if line.kind == "baseline"]
     sentences += [_compare_with_baseline(leader, baseline) for baseline in baselines]
     if split == "test" and not results.get("is_generated"):
@@ -166,11 +168,16 @@ def _name_leader(results: Results, ranked: Sequence[Line], split: str) -> str:
     return sentence + "."
 
 
-def _compare_intervals(leader: Line, second: Line) -> str:
-    """Say whether the intervals of the two best models overlap."""
+def _compare_with_next(results: Results, leader: Line, second: Line) -> str:
+    """Say how far apart the two best models are, and what the paired test says of it, or else their intervals."""
     lead = round(_percent(leader) - _percent(second), 1)
     distance = f"{lead:.1f} points of EM ahead of" if lead else "level in EM with"
     sentence = f"It is {distance} {second.title} (EM {_figure(second, _EM)}, Exec {_figure(second, _EXEC)})"
+    for each in comparisons_of(results, "models"):
+        names = as_text(each.get("a")), as_text(each.get("b"))
+        if each["measure"] == _EM and set(names) == {leader.title, second.title}:
+            sign = 1 if names[0] == leader.title else -1
+            return f"{sentence}; paired over problems ({say_search(each)}): {say_test(each, sign)}."
     ours, theirs = interval(leader.score, _EM), interval(second.score, _EM)
     if ours is None or theirs is None:
         return sentence + "."
