@@ -88,11 +88,11 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
 
 
 @pytest.fixture
-def start(tiny_bert: Path, eight_problems: list[Problem], tmp_path: Path) -> Callable[[str], str]:
+def start(tiny_bert: Path, tmp_path: Path) -> Callable[[str, list[Problem]], str]:
     """Train a model of another kind on its own, and return the folder to start from."""
 
-    def run(kind: str) -> str:
-        train(make_config(tiny_bert, kind), eight_problems, tmp_path / "first")
+    def run(kind: str, problems: list[Problem]) -> str:
+        train(make_config(tiny_bert, kind), problems, tmp_path / "first")
         runs.write_summary(tmp_path / "first", minutes=0.0)
         return str(tmp_path / "first")
 
@@ -114,11 +114,11 @@ def test_killed_in_every_step_in_turn(
     tiny_bert: Path,
     eight_problems: list[Problem],
     tmp_path: Path,
-    start: Callable[[str], str],
+    start: Callable[[str, list[Problem]], str],
 ) -> None:
     # Five more that read like others, so that retrieval may see them as they are.
     problems = eight_problems + eight_problems[:5]
-    config = make_config(tiny_bert, kind, start_from=start(first) if first else "")
+    config = make_config(tiny_bert, kind, start_from=start(first, problems) if first else "")
     train(config, problems, tmp_path / "whole")
     whole = outcome(tmp_path / "whole")
     assert whole["position"]["step"] == N_EPOCHS * STEPS_PER_EPOCH
@@ -130,11 +130,11 @@ def test_killed_in_every_step_in_turn(
 
 
 def test_a_tuned_run_begins_with_the_decoder_of_a_frozen_one(
-    tiny_bert: Path, eight_problems: list[Problem], tmp_path: Path, start: Callable[[str], str]
+    tiny_bert: Path, eight_problems: list[Problem], tmp_path: Path, start: Callable[[str, list[Problem]], str]
 ) -> None:
     """With a rate of nearly 0 it ends with it too; else the test above might start from nothing."""
     training = {"epochs": 1, "batch_size": 8, "optimizer": {"learning_rate": 1e-12, "weight_decay": 0.0}}
-    first = start("bert_lstm_attn_frozen")
+    first = start("bert_lstm_attn_frozen", eight_problems)
     config = make_config(tiny_bert, "bert_lstm_attn_tuned", start_from=first, training=training)
     train(config, eight_problems, tmp_path / "run")
     frozen = load_file(Path(first) / "best" / "model.safetensors")

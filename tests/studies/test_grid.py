@@ -38,7 +38,9 @@ SPACE = '[space]\n"model.attention" = ["luong", "bahdanau"]\ntraining.optimizer.
 
 
 def test_a_grid_may_have_more_places_than_python_counts(write):
-    search_ = replace(read_search(write()), space={f"s{i}": list(range(10)) for i in range(20)})
+    search_ = read_search(write())
+    space = {f"s{i}": list(range(10)) for i in range(20)}
+    search_ = replace(search_, grid=search_.grid.model_copy(update={"space": space}))
     first = search_.draw_unseen([])
     second = search_.draw_unseen([first])
     assert second is not None
