@@ -28,7 +28,7 @@ def replacing(path: Path) -> Iterator[Path]:
     Raises:
         UserError: the file cannot be written: no permission, a full disk, a folder of that name.
     """
-    path = Path(os.path.realpath(path))  # `resolve` gives up at links that go round in a circle
+    path = _follow(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with writing(path):
@@ -45,6 +45,11 @@ def replacing(path: Path) -> Iterator[Path]:
         # The first error is the one to tell, as where the parent is no folder.
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _follow(path: Path) -> Path:
+    """Return where links lead; `Path.resolve` gives up at those that go round in a circle."""
+    return Path(os.path.realpath(path))
 
 
 @contextmanager
@@ -66,7 +71,7 @@ def check_writable(path: Path) -> None:
     Raises:
         UserError: no permission, a folder of that name.
     """
-    path = Path(os.path.realpath(path))  # `resolve` gives up at links that go round in a circle
+    path = _follow(path)
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
@@ -136,6 +141,18 @@ def read_json(path: Path) -> Any:
     except (RecursionError, ValueError) as error:
         # Brackets nested without end, or a whole number of thousands of digits.
         raise UserError(f"{path}: not JSON that can be read: {error}") from None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read a JSON file that ought to hold an object.
+
+    Raises:
+        UserError: as `read_json`, or it holds something else.
+    """
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise UserError(f"{path}: expected an object, not a {type(value).__name__}")
+    return value
 
 
 def is_there(path: Path) -> bool:

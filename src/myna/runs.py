@@ -31,11 +31,12 @@ from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
 
 import myna
 from myna.config import BirdsConfig, MathConfig, Section, flatten, load
 from myna.errors import UserError
-from myna.files import is_there, read_json, read_text, write_json, writing
+from myna.files import is_there, read_json, read_object, read_text, write_json, writing
 
 CONFIG = "config.toml"
 METRICS = "metrics.jsonl"
@@ -43,6 +44,9 @@ ENVIRONMENT = "environment.json"
 SUMMARY = "summary.json"
 SCORES = "scores.json"
 ATTENTION = "attention.json"
+WEIGHTS = "model.safetensors"
+CHECKSUM = "sha256"
+"""Of the tensors, in the header of a weights file."""
 LOCK = "lock"
 STUDIES = "studies"
 """The folder, beside the runs, of the folders of what studies and searches found."""
@@ -170,11 +174,8 @@ def check_same_data(folder: Path, fingerprint: str) -> None:
     Raises:
         UserError: the data changed.
     """
-    path = folder / ENVIRONMENT
-    if not path.exists() or not (folder / "last").exists():
-        return
     # Before there were fingerprints, none was recorded.
-    if read_json(path).get(FINGERPRINT, fingerprint) != fingerprint:
+    if (folder / "last").exists() and read_environment(folder).get(FINGERPRINT, fingerprint) != fingerprint:
         raise UserError(f"{folder}: its data changed since then; resume it with what it began with, or --name another")
 
 
@@ -209,10 +210,9 @@ def find_model(folder: Path) -> Path:
 def read_checksum(folder: Path) -> str | None:
     """Return the checksum that the weights of a run or model were written with; None where there is none."""
     try:
-        with (find_model(folder) / "model.safetensors").open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        return str(header["__metadata__"]["sha256"])
-    except (UserError, OSError, ValueError, LookupError, TypeError, OverflowError, MemoryError):
+        with safe_open(find_model(folder) / WEIGHTS, framework="np") as file:
+            return (file.metadata() or {}).get(CHECKSUM)
+    except (UserError, OSError, SafetensorError):
         return None
 
 
@@ -246,8 +246,7 @@ def find_earlier_epochs(folder: Path, config: MathConfig | BirdsConfig) -> list[
     """Return the epochs that a run with a checkpoint was asked for before, where they were others, in order."""
     if not (folder / CONFIG).exists() or not (folder / "last").exists():
         return []
-    environment = read_json(folder / ENVIRONMENT) if (folder / ENVIRONMENT).exists() else {}
-    epochs = [*environment.get(EARLIER_EPOCHS, []), load(type(config), folder / CONFIG).training.epochs]
+    epochs = [*read_environment(folder).get(EARLIER_EPOCHS, []), load(type(config), folder / CONFIG).training.epochs]
     return [n for n in dict.fromkeys(epochs) if n != config.training.epochs]
 
 
@@ -276,11 +275,10 @@ def describe_making(folder: Path) -> list[str]:
     """
     check_finished(folder)
     summary, environment = read_json(folder / SUMMARY), read_json(folder / ENVIRONMENT)
-    packages, earlier = environment["packages"], environment.get(EARLIER_EPOCHS, [])
-    was_stretched = [f"- First asked for {' and '.join(map(str, earlier))} epochs, then resumed: its schedules changed"]
+    packages, earlier = environment["packages"], " and ".join(map(str, environment.get(EARLIER_EPOCHS, [])))
     return [
         f"- Made by: `{environment['command'].removesuffix(' --resume')}`",
-        *(was_stretched if earlier else ()),
+        *([f"- First asked for {earlier} epochs, then resumed: its schedules changed"] if earlier else ()),
         f"- Source: {environment['commit']}; torch {packages['torch']}, Python {environment['python']}",
         f"- Took {summary['minutes']:.0f} minutes on {_describe_machine(environment)}; "
         f"{summary['n_parameters']:,} parameters",
@@ -328,6 +326,16 @@ def read_metrics(folder: Path) -> list[dict[str, Any]]:
             reason = error.msg if isinstance(error, json.JSONDecodeError) else str(error)
             raise UserError(f"{path}: line {number}: not JSON: {reason}") from None
     return metrics
+
+
+def read_environment(folder: Path) -> dict[str, Any]:
+    """Return what a run was made with, as far as that is on record.
+
+    Raises:
+        UserError: the record is no JSON object.
+    """
+    path = folder / ENVIRONMENT
+    return read_object(path) if path.exists() else {}
 
 
 def write_environment(folder: Path, **extra: Any) -> None:

@@ -18,14 +18,13 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from myna import runs
 from myna.errors import UserError
 from myna.files import replacing, writing
 
-WEIGHTS = "model.safetensors"
+WEIGHTS = runs.WEIGHTS
 STATE = "state.pt"
 _PRECISIONS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
-_CHECKSUM = "sha256"
-"""Of the tensors, in the header of a weights file."""
 _STATE_PARTS = re.compile(r"torch._utils _rebuild_tensor_v2|torch \w+Storage|collections OrderedDict")
 """What a state is built of. torch would let more pass, a bytearray that fills the memory among it."""
 
@@ -108,7 +107,7 @@ def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) 
     }
     with replacing(path) as temporary:
         try:
-            save_file(kept, temporary, {_CHECKSUM: _hash_tensors(kept)})
+            save_file(kept, temporary, {runs.CHECKSUM: _hash_tensors(kept)})
         except SafetensorError as error:  # its name for a full disk
             raise OSError(str(error)) from error
 
@@ -225,7 +224,7 @@ def _read_weights(path: Path) -> dict[str, Tensor]:
         raise UserError(f"{path}: no such file")
     try:
         with safe_open(path, framework="pt") as file:
-            checksum = (file.metadata() or {}).get(_CHECKSUM)
+            checksum = (file.metadata() or {}).get(runs.CHECKSUM)
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dictionary
     except (SafetensorError, OSError) as error:
         raise UserError(f"{path}: not a safetensors file: {error}") from None

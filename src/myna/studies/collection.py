@@ -16,7 +16,7 @@ from typing import Any
 from myna import runs
 from myna.config import flatten, load
 from myna.errors import UserError
-from myna.files import read_json, read_text
+from myna.files import read_json, read_object, read_text
 from myna.studies.plan import CONFIGS
 
 SPLITS = {"birds": ("train", "val", "test"), "math": ("dev", "test")}
@@ -107,7 +107,7 @@ def describe_run(kind: str, folder: Path) -> dict[str, Any]:
     measures it.
     """
     settings = read_settings(kind, folder)
-    summary, environment = _read_object(folder / runs.SUMMARY), _read_environment(folder)
+    summary, environment = read_object(folder / runs.SUMMARY), runs.read_environment(folder)
     return {
         # What commands take: a shipped model, or a run of elsewhere, is found by its path alone.
         "name": folder.name if folder.resolve().parent == runs.runs_folder().resolve() else str(folder),
@@ -134,10 +134,10 @@ def read_settings(kind: str, folder: Path) -> dict[str, Any]:
     built = folder / "best" / runs.CONFIG
     asked = flatten(load(CONFIGS[kind], folder / runs.CONFIG).model_dump(mode="json"))
     settings = flatten(load(CONFIGS[kind], built).model_dump(mode="json")) if built.exists() else asked
-    precision = _read_environment(folder).get(runs.PRECISION, settings["training.precision"])
-    if runs.PRECISION not in _read_environment(folder) and precision == "bf16":
-        precision = "bf16, if the machine had it"
-    return settings | {key: asked[key] for key in runs.MAY_CHANGE} | {"training.precision": precision}
+    precision = settings["training.precision"]
+    unknown = "bf16, if the machine had it" if precision == "bf16" else precision
+    found = {"training.precision": runs.read_environment(folder).get(runs.PRECISION, unknown)}
+    return settings | {key: asked[key] for key in runs.MAY_CHANGE} | found
 
 
 def read_scores(kind: str, folder: Path) -> dict[str, Any]:
@@ -166,11 +166,9 @@ def measure_command(kind: str, folder: Path, split: str) -> str:
 
 def _gather(kind: str, folders: Sequence[Path]) -> dict[str, Any]:
     """Return the results of a study that is made of runs of one half."""
-    sources = list(dict.fromkeys(str(_read_environment(folder).get("data") or "unknown data") for folder in folders))
-    environments = [
-        {key: value for key, value in _read_environment(folder).items() if key not in ("command", "data")}
-        for folder in folders
-    ]
+    environments = [runs.read_environment(folder) for folder in folders]
+    sources = list(dict.fromkeys(str(each.get("data") or "unknown data") for each in environments))
+    made_with = [{key: value for key, value in each.items() if key not in ("command", "data")} for each in environments]
     return {
         "study": kind,
         "name": f"{kind}-runs",
@@ -180,7 +178,7 @@ def _gather(kind: str, folders: Sequence[Path]) -> dict[str, Any]:
         "is_loose": True,
         # It measures what is not of a run: the facts of the data, and what needs no training.
         "command": f"myna study run configs/studies/quick-{kind}.toml",
-        "environment": _join(environments),
+        "environment": _join(made_with),
         "runs": [describe_run(kind, folder) for folder in folders],
         "n_planned": len(folders),
         **(_find_shared(kind, sources[0]) if len(sources) == 1 else {}),
@@ -195,7 +193,8 @@ def _join(environments: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         if all(isinstance(value, Mapping) for value in values):
             joined[key] = _join(values)
         else:
-            joined[key] = "; ".join(dict.fromkeys(map(str, values))) if len(set(map(str, values))) > 1 else values[0]
+            texts = dict.fromkeys(map(str, values))
+            joined[key] = "; ".join(texts) if len(texts) > 1 else values[0]
     return joined
 
 
@@ -212,20 +211,3 @@ def _find_shared(kind: str, source: str) -> dict[str, Any]:
 
 def _count_splits(results: Mapping[str, Any]) -> int:
     return sum(len(baseline.get("scores", {})) for baseline in results.get("baselines", []))
-
-
-def _read_environment(folder: Path) -> dict[str, Any]:
-    path = folder / runs.ENVIRONMENT
-    return _read_object(path) if path.exists() else {}
-
-
-def _read_object(path: Path) -> dict[str, Any]:
-    """Read a JSON file that ought to hold an object.
-
-    Raises:
-        UserError: it holds something else.
-    """
-    value = read_json(path)
-    if not isinstance(value, dict):
-        raise UserError(f"{path}: expected an object, not a {type(value).__name__}")
-    return value

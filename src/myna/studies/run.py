@@ -129,10 +129,8 @@ def find_finished(planned: Sequence[PlannedRun], source: str) -> list[PlannedRun
                     f"{folder}: made with {key} {before!r}, not {now!r}; move it away, or set MYNA_RUNS to another "
                     "folder"
                 )
-        path = folder / runs.ENVIRONMENT
-        environment = read_json(path) if path.exists() else {}
         # What does not say so is believed.
-        data = environment.get("data", source) if isinstance(environment, dict) else source
+        data = runs.read_environment(folder).get("data", source)
         if data != source:
             raise UserError(
                 f"{folder}: made with {data}, not {source}; move it away, or set MYNA_RUNS to another folder"

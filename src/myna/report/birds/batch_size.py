@@ -80,12 +80,10 @@ def _compare_changes(changes: dict[str, Change]) -> str:
     """Say which norm moved least, and whether the intervals leave a doubt."""
     ordered = sorted(changes, key=lambda norm: abs(changes[norm][0]))
     least, most = ordered[0], ordered[-1]
-    if f"{abs(changes[least][0]):.1f}" == f"{abs(changes[most][0]):.1f}":
+    by_least, by_most = (f"{abs(changes[norm][0]):.1f}" for norm in (least, most))
+    if by_least == by_most:
         return f"{least} and {most} move by as much."
-    sentence = (
-        f"{least} is the less sensitive here: it moves by {abs(changes[least][0]):.1f} points, {most} by"
-        f" {abs(changes[most][0]):.1f}"
-    )
+    sentence = f"{least} is the less sensitive here: it moves by {by_least} points, {most} by {by_most}"
     (_, low_a, high_a), (_, low_b, high_b) = changes[least], changes[most]
     if low_a is None or high_a is None or low_b is None or high_b is None:
         return f"{sentence}; with one seed in common, that may be chance."
