@@ -9,6 +9,8 @@ import pytest
 
 from myna import runs
 from myna.birds.predictions import name_photo
+from myna.birds.task import BirdTask
+from myna.config import BirdsConfig, check
 from myna.errors import UserError
 from myna.files import write_json
 from myna.studies.birds import BirdMeasures
@@ -45,6 +47,13 @@ def test_runs_are_compared_on_the_photos_of_test(measures: BirdMeasures) -> None
     predict(measures, "b", 3)
     (comparison,) = measures.compare(MEASURED)
     assert comparison["difference"] == pytest.approx(6 / 12)
+
+
+def test_data_is_known_by_the_hash_that_a_run_records(measures: BirdMeasures) -> None:
+    whole, limited = (check(BirdsConfig, {"data": {"size": 8, "limit": limit}}, "test") for limit in (0, 2))
+    for settings in (whole, limited):
+        assert measures.hash_data(settings) == BirdTask(settings, measures.splits).fingerprint()
+    assert measures.hash_data(whole) != measures.hash_data(limited)
 
 
 @pytest.mark.parametrize("change", [lambda photos: photos[1:], lambda photos: photos[::-1]])

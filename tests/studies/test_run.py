@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,13 +105,14 @@ def test_runs_made_with_other_data_are_refused_before_anything_is_trained(study,
 def test_runs_made_with_other_settings_are_refused_before_anything_is_trained(study, monkeypatch):
     monkeypatch.setattr("myna.studies.run.train_all", lambda *arguments: pytest.fail("trained"))
     folder = runs.runs_folder() / "tiny-seed1"
-    _, planned = expand(study)
+    study_config, planned = expand(study)
     settings = next(run.settings for run in planned if run.name == folder.name)
     runs.write_summary(folder, minutes=1.0)
     often = settings.training.model_copy(update={"checkpoint_minutes": 0.5})
     save(settings.model_copy(update={"training": often}), folder / runs.CONFIG)
     # How often it was saved changes nothing of what came out.
-    assert [run.name for run in find_finished(planned, "any data")] == [folder.name]
+    measures = MEASURES["math"](study_config, None)
+    assert [run.name for run in find_finished(planned, measures)] == [folder.name]
     with pytest.raises(UserError, match=r"tiny-seed1: made with training.epochs \d+, not 99; move it away"):
         run_study(study, None, 2, ["training.epochs=99"])
 
@@ -138,13 +140,25 @@ def test_results_name_the_command_with_what_was_set(study, monkeypatch):
     assert command == f"myna study run {study} --set training.epochs=2 --set 'model.glove=my vectors.txt'"
 
 
-def test_finished_runs_are_those_of_the_data_or_of_before_that_was_recorded():
-    source = "the problems"
-    for name, environment in {"a": {"data": source}, "b": {}, "c": None}.items():
+def test_finished_runs_are_those_of_the_data_or_of_before_that_was_recorded(study):
+    measures = MEASURES["math"](expand(study)[0], None)
+    whole = {"data": measures.source, runs.FINGERPRINT: measures.hash_data(plan("a").settings)}
+    for name, environment in {"a": whole, "b": {"data": measures.source}, "c": {}, "d": None}.items():
         runs.write_summary(runs.runs_folder() / name, minutes=1.0)
         if environment is not None:
             write_json(runs.runs_folder() / name / runs.ENVIRONMENT, environment)
-    assert [run.name for run in find_finished([plan(name) for name in "abcd"], source)] == ["a", "b", "c"]
+    assert [run.name for run in find_finished([plan(name) for name in "abcde"], measures)] == ["a", "b", "c", "d"]
+
+
+def test_as_many_other_problems_are_other_data(study):
+    folder = runs.runs_folder() / "a"
+    runs.write_summary(folder, minutes=1.0)
+    measures = MEASURES["math"](expand(study)[0], None)
+    recorded = measures.hash_data(plan("a").settings)
+    write_json(folder / runs.ENVIRONMENT, {"data": measures.source, runs.FINGERPRINT: recorded})
+    measures.splits.train[0] = replace(measures.splits.train[0], answer=-1.0)
+    with pytest.raises(UserError, match=r"a: made with others of the same number, not a GENERATED .*; move it away"):
+        find_finished([plan("a")], measures)
 
 
 @pytest.mark.slow

@@ -30,6 +30,8 @@ from myna.runs import CONFIG, find_model
 CLASSES = "classes.json"
 _EVAL_BATCH = 128
 _STATISTICS_PHOTOS = 2_000
+LabelledCache = tuple[PhotoCache, list[int]]
+"""Photos that can be read, and the class id of each."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +99,24 @@ def open_cache(photos: Iterable[PhotoFile], section: BirdsDataSection) -> PhotoC
     return prepare([photo.path for photo in photos], stored_side(section), section.on_bad)
 
 
-def open_labelled(photos: Sequence[PhotoFile], section: BirdsDataSection) -> tuple[PhotoCache, list[int]]:
+def open_labelled(photos: Sequence[PhotoFile], section: BirdsDataSection) -> LabelledCache:
     """Open the cache for photos, and return the class ids of those that can be read."""
     cache = open_cache(photos, section)
     class_ids = {photo.path: photo.class_id for photo in photos}
     return cache, [class_ids[path] for path in cache.paths]
+
+
+def open_learned(splits: BirdSplits, section: BirdsDataSection) -> tuple[LabelledCache, LabelledCache]:
+    """Open the photos that are learned from, and those that choose the best epoch."""
+    training = first_of_each_class(splits.train, section.limit)
+    return open_labelled(training, section), open_labelled(splits.val, section)
+
+
+def hash_photos(classes: Sequence[str], opened: Sequence[LabelledCache]) -> str:
+    """Return a hash of photos with their classes."""
+    hashes = [[entry.sha256 for entry in cache.entries] for cache, _ in opened]
+    label_ids = tuple(label_ids for _, label_ids in opened)
+    return hashlib.sha256(repr((tuple(classes), hashes, label_ids)).encode()).hexdigest()
 
 
 def stored_side(section: BirdsDataSection) -> int:
@@ -186,9 +201,8 @@ class BirdTask:
 
     def __init__(self, config: BirdsConfig, splits: BirdSplits) -> None:
         self.config = config
-        training = first_of_each_class(splits.train, config.data.limit)
-        self.photos, self._label_ids = open_labelled(training, config.data)
-        self._val_photos, self._val_label_ids = open_labelled(splits.val, config.data)
+        self._opened = open_learned(splits, config.data)
+        (self.photos, self._label_ids), (self._val_photos, self._val_label_ids) = self._opened
         self._probe = _spread(len(self.photos), len(self._val_photos))
         self.labels = Labels(splits.classes, *measure_colours(self.photos))
         torch.manual_seed(config.training.seed)
@@ -230,9 +244,7 @@ class BirdTask:
 
     def fingerprint(self) -> str:
         """Return a hash of the photos that are learned from and chosen by, with their classes."""
-        caches, label_ids = (self.photos, self._val_photos), (self._label_ids, self._val_label_ids)
-        hashes = [[entry.sha256 for entry in cache.entries] for cache in caches]
-        return hashlib.sha256(repr((self.labels.classes, hashes, label_ids)).encode()).hexdigest()
+        return hash_photos(self.labels.classes, self._opened)
 
     def save(self, folder: Path) -> None:
         """Write config and labels beside the weights."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import re
 from collections.abc import Sequence
@@ -36,6 +37,12 @@ class Problem:
     answer: float | None = None
     # A run's data is known by a hash of the repr, which may not change with the folder that the data lies in.
     place: str = field(default="", compare=False, repr=False)
+
+
+def hash_problems(training: Sequence[Problem], validation: Sequence[Problem]) -> str:
+    """Return a hash of the problems that are learned from and chosen by."""
+    seen = repr((list(training), list(validation)))
+    return hashlib.sha256(seen.encode("utf-8", "backslashreplace")).hexdigest()
 
 
 def mask(text: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,7 +28,7 @@ from myna.mathqa.glove import load_glove
 from myna.mathqa.index_cache import load_index
 from myna.mathqa.language.score import Verdict, summarise
 from myna.mathqa.prediction import VERIFIED, Prediction, predict
-from myna.mathqa.problems import Problem, check_scorable, mask
+from myna.mathqa.problems import Problem, check_scorable, hash_problems, mask
 from myna.mathqa.readers import NeighbourReader, PieceReader, Reader, Source, WordReader
 from myna.mathqa.retrieval import RetrievalEncoder
 from myna.mathqa.states import StateStore
@@ -353,7 +352,7 @@ class MathTask:
 
     def fingerprint(self) -> str:
         """Return a hash of the problems that are learned from and chosen by."""
-        return hashlib.sha256(repr((self.training, self.validation)).encode("utf-8", "backslashreplace")).hexdigest()
+        return hash_problems(self.training, self.validation)
 
     def save(self, folder: Path) -> None:
         """Write config and vocabularies beside the weights."""

@@ -10,12 +10,11 @@ from myna import runs
 from myna.birds.assessment import assess
 from myna.birds.audit import audit_splits
 from myna.birds.baselines import BASELINES, LabelledPhotos
-from myna.birds.cache import PhotoCache
 from myna.birds.evaluation import evaluate
 from myna.birds.predictions import name_photo, read_predictions
 from myna.birds.splits import load_splits
-from myna.birds.task import BirdModel, open_labelled
-from myna.config import BirdsDataSection
+from myna.birds.task import BirdModel, LabelledCache, hash_photos, open_labelled, open_learned
+from myna.config import BirdsConfig, BirdsDataSection
 from myna.errors import UserError
 from myna.files import read_json, write_json
 from myna.studies.paired import adjust, compare_all, group_by_label
@@ -34,10 +33,18 @@ class BirdMeasures:
         self.splits = load_splits(data)
         self.source, self.is_generated = self.splits.source, self.splits.is_generated
         self.names: list[str] = [*study.splits] or ["train", "val", "test"]
+        self._hashes: dict[BirdsDataSection, str] = {}
 
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data, the audit of its splits included."""
         return audit_splits(self.splits)
+
+    def hash_data(self, settings: BirdsConfig) -> str:
+        """Return the hash of what a run of these settings would learn from here."""
+        section = settings.data
+        if section not in self._hashes:
+            self._hashes[section] = hash_photos(self.splits.classes, open_learned(self.splits, section))
+        return self._hashes[section]
 
     def describe_run(self, folder: Path) -> dict[str, Any]:
         """Return layers, multiply-adds of a photo, and maps of a run's net."""
@@ -93,7 +100,7 @@ class BirdMeasures:
         return adjust(compare_all(outcomes, split="test"))
 
     @cached_property
-    def _opened(self) -> dict[str, tuple[PhotoCache, list[int]]]:
+    def _opened(self) -> dict[str, LabelledCache]:
         """The photos of each split that can be read, at the size that baselines see, with their class ids."""
         splits = {"train", "val", *self.names}
         return {split: open_labelled(self.splits.named(split), BirdsDataSection()) for split in splits}

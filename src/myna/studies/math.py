@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from myna import runs
+from myna.config import MathConfig
 from myna.errors import UserError
 from myna.files import read_json, write_json
 from myna.mathqa.assessment import assess
@@ -14,7 +15,7 @@ from myna.mathqa.evaluation import evaluate, group, judge_items, read_prediction
 from myna.mathqa.language.program import split_tokens
 from myna.mathqa.language.score import Verdict
 from myna.mathqa.mistakes import count_mistakes
-from myna.mathqa.problems import as_items, check_scorable, mask
+from myna.mathqa.problems import as_items, check_scorable, hash_problems, mask
 from myna.mathqa.splits import describe, load_splits
 from myna.mathqa.task import MathModel
 from myna.studies.paired import Outcomes, adjust, compare, compare_all, group_by_label, pick
@@ -49,6 +50,10 @@ class MathMeasures:
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data."""
         return describe(self.splits)
+
+    def hash_data(self, settings: MathConfig) -> str:
+        """Return the hash of what a run of these settings would learn from here."""
+        return hash_problems(self.splits.train[: settings.data.limit or None], self.splits.dev)
 
     def describe_run(self, folder: Path) -> dict[str, Any]:
         """Return what kinds of mistakes a run made on each split, in its first measurement of it."""

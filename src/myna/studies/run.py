@@ -43,6 +43,9 @@ class Measures(Protocol):
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data."""
 
+    def hash_data(self, settings: Any) -> str:
+        """Return the hash of what a run of these settings would learn from, as a run's record has it."""
+
     def describe_run(self, folder: Path) -> dict[str, Any]:
         """Return what there is to say of a measured run beyond its config and its scores."""
 
@@ -79,12 +82,12 @@ def run_study(
     study, planned = expand(path, overrides)
     measures = MEASURES[study.study](study, data)
     console.print(f"{study.title}: {len(planned)} runs on {measures.source}", markup=False)
-    finished = find_finished(planned, measures.source)
+    finished = find_finished(planned, measures)
     if not only_finished:
         waiting = [run for run in planned if run not in finished]
         # The first seed of all comes before the second of any, so that a study cut short can be compared.
         train_all(sorted(waiting, key=lambda run: run.seed), data, workers)
-        finished = find_finished(planned, measures.source)
+        finished = find_finished(planned, measures)
     if not finished:
         raise UserError(f"{path}: none of its {len(planned)} runs is finished")
     take_turns([runs.runs_folder() / run.name for run in finished], lambda folder: folder / LOCK, measures.measure)
@@ -109,12 +112,12 @@ def run_study(
     return folder
 
 
-def find_finished(planned: Sequence[PlannedRun], source: str) -> list[PlannedRun]:
+def find_finished(planned: Sequence[PlannedRun], measures: Measures) -> list[PlannedRun]:
     """Return the runs that are finished.
 
     Args:
         planned: of a study.
-        source: of the data that they are to be measured on.
+        measures: of the data that they are to be measured on.
 
     Raises:
         UserError: one was made with other data, which it would be measured on as if it were its own; or with other
@@ -129,13 +132,21 @@ def find_finished(planned: Sequence[PlannedRun], source: str) -> list[PlannedRun
                     f"{folder}: made with {key} {before!r}, not {now!r}; move it away, or set MYNA_RUNS to another "
                     "folder"
                 )
-        # What does not say so is believed.
-        data = runs.read_environment(folder).get("data", source)
-        if data != source:
-            raise UserError(
-                f"{folder}: made with {data}, not {source}; move it away, or set MYNA_RUNS to another folder"
-            )
+        _check_data(folder, run, measures)
     return finished
+
+
+def _check_data(folder: Path, run: PlannedRun, measures: Measures) -> None:
+    """Refuse a run whose record says that it was made with other data; one that says nothing is believed."""
+    environment = runs.read_environment(folder)
+    data, recorded = environment.get("data", measures.source), environment.get(runs.FINGERPRINT)
+    if data == measures.source:
+        if recorded is None or recorded == measures.hash_data(run.settings):
+            return
+        data = "others of the same number"
+    raise UserError(
+        f"{folder}: made with {data}, not {measures.source}; move it away, or set MYNA_RUNS to another folder"
+    )
 
 
 def train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> None:
