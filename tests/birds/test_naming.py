@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -161,6 +162,18 @@ def test_a_folder_is_named_photo_by_photo_with_maps_on_request(
     assert "▀" not in result.stdout
     names = [f"{number}{again}-map.png" for number in range(4) for again in ("", "-2")]
     assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == sorted(names)
+
+
+def test_no_map_takes_the_place_of_another(net_folder: Path, bird_folder: Path, tmp_path: Path) -> None:
+    photo = bird_folder / "birds/test/Crow/0.png"
+    copies = [tmp_path / folder / f"{name}.png" for folder, name in (("a", "x"), ("b", "x"), ("b", "x-2"))]
+    for copy in copies:
+        copy.parent.mkdir(exist_ok=True)
+        shutil.copy(photo, copy)
+    arguments = [*map(str, copies), "--model", str(net_folder), "--overlay", str(tmp_path / "maps")]
+    assert CliRunner().invoke(app, ["birds", "predict", *arguments]).exit_code == 0
+    names = ["x-2-2-map.png", "x-2-map.png", "x-map.png"]
+    assert sorted(path.name for path in (tmp_path / "maps").iterdir()) == names
 
 
 @pytest.mark.parametrize(("place", "reason"), [("nothing", "no such file or folder"), ("", "no photos in this folder")])

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -56,7 +56,7 @@ def predict(
 
     namer = Namer.load(runs.find(model) if model else None)
     console = Console(highlight=False)
-    n_broken, n_named = 0, Counter[str]()
+    n_broken, taken = 0, set[str]()
     for path in paths:
         try:
             photo = read_photo(path)
@@ -72,10 +72,7 @@ def predict(
                 _print_preview(console, photo)
             _print_naming(console, naming)
         if overlay is not None:
-            # Photos of one name may come from several folders.
-            n_named[path.stem] += 1
-            number = f"-{n_named[path.stem]}" if n_named[path.stem] > 1 else ""
-            target = overlay / f"{path.stem}{number}-map.png"
+            target = overlay / f"{_find_free(path.stem, taken)}-map.png"
             with replacing(target) as temporary:
                 namer.overlay(photo).save(temporary, "PNG")
             typer.echo(f"  {target}", err=as_json)
@@ -121,6 +118,14 @@ def _find_photos(places: list[Path]) -> Iterator[Path]:
         if not (found := list_photos(place)):
             raise UserError(f"{place}: no photos in this folder")
         yield from found
+
+
+def _find_free(name: str, taken: set[str]) -> str:
+    """Return a name that no photo before has taken, and take it: photos of one name may come from several folders."""
+    numbered = (f"{name}-{number}" for number in itertools.count(2))
+    free = next(each for each in itertools.chain([name], numbered) if each not in taken)
+    taken.add(free)
+    return free
 
 
 def _print_naming(console: Console, naming: Naming) -> None:
