@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 from myna.errors import UserError
 
 T = TypeVar("T")
+_WRITE_BITS = 0o222
 
 
 @contextmanager
@@ -69,12 +70,15 @@ def check_writable(path: Path) -> None:
     """Find out that a file cannot be written before the work that is to fill it.
 
     Raises:
-        UserError: no permission, a folder of that name.
+        UserError: no permission, a folder of that name, or a file that is there and may only be read.
     """
     path = _follow(path)
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        # Its folder may well let it be replaced, and root may write anything: neither is what its owner meant.
+        if path.exists() and not path.stat().st_mode & _WRITE_BITS:
+            raise PermissionError(errno.EACCES, "read-only")
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             pass

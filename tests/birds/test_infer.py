@@ -49,7 +49,7 @@ def photo_list(bird_folder, tmp_path):
     return path
 
 
-def test_line_i_is_the_class_id_of_photo_i(run_folder, photo_list, tmp_path):
+def test_line_i_is_the_class_id_of_photo_i(run_folder, photo_list, tmp_path, monkeypatch):
     output = tmp_path / "out.txt"
     assert call(run_folder / "best" / WEIGHTS, photo_list, output) == 0
     first = output.read_text()
@@ -59,6 +59,13 @@ def test_line_i_is_the_class_id_of_photo_i(run_folder, photo_list, tmp_path):
     assert call(run_folder, photo_list, output) == 0
     roller, crow, egret = first.splitlines()
     assert output.read_text().splitlines() == [crow, roller, egret]
+    # As tables with a number for each row are written, with paths seen from here.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lists").mkdir()
+    elsewhere = tmp_path / "lists" / "numbered.csv"
+    elsewhere.write_text(f",image\n0,Egret-0.png\n1,{tmp_path}/Crow-1.png\n\n")
+    assert call(run_folder, elsewhere, output) == 0
+    assert output.read_text().splitlines() == [egret, crow]
     # As spreadsheets save it, with a mark before the text.
     photo_list.write_text("Egret-0.png\nCrow-1.png\n", encoding="utf-8-sig")
     assert call(run_folder, photo_list, output) == 0
@@ -76,6 +83,9 @@ def test_a_folder_is_taken_by_name(run_folder, bird_folder, tmp_path):
     [
         ("Crow-1.png\nnowhere.png\n", "line 2: nowhere.png: no such file"),
         ("Crow-1.png\n\nCrow-0.png\n", "line 2: empty"),
+        ("\nCrow-0.png\n", "line 1: empty"),
+        ("missing/Crow-9\nCrow-0.png\n", "line 1: missing/Crow-9: no such file, neither beside the CSV nor here"),
+        ("Crow-9.png\nCrow-0.png\n", "line 1: Crow-9.png: no such file"),
         ("", "no photos"),
         ("Crow-1.png\nlist.csv\n", "no image that can be read"),
         (f"Crow-1.png\n{'x' * 5000}\n", "line 2: xxx"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import os
 import sys
 from pathlib import Path
 
@@ -28,7 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
         "--test_data_file",
         type=Path,
         required=True,
-        help="a CSV with a photo's path on each line, relative to the CSV; or a folder of photos, taken by name",
+        help="a CSV with a photo's path on each line, seen from the CSV's folder or from here; or a folder of photos, "
+        "taken by name",
     )
     parser.add_argument("--output_file", type=Path, required=True, help="line i is the class id of photo i")
     options = parser.parse_args(arguments)
@@ -64,29 +66,34 @@ def infer(model_file: Path, normalization: str, n: int, test_data_file: Path, ou
 
 
 def _read_list(path: Path) -> list[Path]:
-    """Return the photos that a CSV names in its first column; a first line that names no image is its header.
+    """Return the photos that a CSV names, one on each line, in whichever column; a first line may be its header.
 
     Raises:
         UserError: it is no CSV, or a line is empty, or names a file that is not there.
     """
-    known = Image.registered_extensions()
     photos = []
-    for number, name in enumerate(_read_first_column(path), start=1):
-        photo = path.parent / name
-        is_photo = is_there(photo) and photo.is_file()
-        if number == 1 and photo.suffix.lower() not in known and not is_photo:
-            continue
-        if not name:
-            raise UserError(f"{path}: line {number}: empty; expected the path of a photo")
-        if not is_photo:
-            raise UserError(f"{path}: line {number}: {name[:200]}: no such file beside the CSV")
-        photos.append(photo)
+    for number, row in enumerate(_read_rows(path), start=1):
+        places = [place / cell for cell in row if cell for place in (path.parent, Path())]
+        photo = next((each for each in places if is_there(each) and each.is_file()), None)
+        if photo:
+            photos.append(photo)
+        elif number > 1 or not _is_header(row):
+            fault = f"{','.join(row)[:200]}: no such file, neither beside the CSV nor here"
+            raise UserError(f"{path}: line {number}: {fault if any(row) else 'empty; expected the path of a photo'}")
     return photos
 
 
-def _read_first_column(path: Path) -> list[str]:
-    reader = csv.reader(read_text(path).splitlines())
+def _read_rows(path: Path) -> list[list[str]]:
+    """Return the cells of each line, without empty lines at the end."""
+    reader = csv.reader(read_text(path).rstrip().splitlines())
     try:
-        return [row[0].strip() if row else "" for row in reader]
+        return [[cell.strip() for cell in row] for row in reader]
     except csv.Error as error:
         raise UserError(f"{path}: line {reader.line_num}: not CSV: {error}") from None
+
+
+def _is_header(row: list[str]) -> bool:
+    """Return whether a line says something, and nothing that looks like the path of an image."""
+    known = Image.registered_extensions()
+    looks_like_path = [set(cell) & {"/", os.sep} or Path(cell).suffix.lower() in known for cell in row]
+    return any(row) and not any(looks_like_path)

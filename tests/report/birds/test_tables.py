@@ -146,7 +146,7 @@ def test_published_tables_hold_the_figures() -> None:
     assert rows[4][1:] == ["bin, ResNet n = 2", "88.9", "89.0", "26.2", "85.6", "85.6", "85.9", "85.9", NOTHING]
     papers = [texts(list(row.cells)) for row in make_paper_table().rows]
     assert ["Wu and He 2018", "ImageNet, val error", "ResNet-50, bn, batch 2", "34.7"] in papers
-    assert ["Nam and Kim 2018", "CIFAR-100, test accuracy", "bin", "75.76"] in papers
+    assert ["Nam and Kim 2018", "CIFAR-100, test accuracy", "bin", "75.88"] in papers
 
 
 @pytest.mark.parametrize(
