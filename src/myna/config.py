@@ -205,6 +205,7 @@ class BirdsModelSection(Section):
     """The residual net."""
 
     n: PositiveInt = Field(2, description="blocks in each of three groups: 6n + 2 layers")
+    n_classes: NonNegativeInt = Field(0, description="the assignment's r; 0 is as many as the photos are of")
     norm: Literal["bn", "in", "bin", "ln", "gn", "nn", "inbuilt"] = Field("bn", description="which normalisation")
     groups: PositiveInt = Field(8, description="gn: groups of channels")
     sync_norm: bool = Field(False, description="bn, bin: statistics of the batch of all processes, not of each its own")

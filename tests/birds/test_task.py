@@ -39,6 +39,12 @@ def test_nets_of_all_norms_start_with_the_same_filters_and_see_the_same_views(bi
     assert all(torch.equal(view, seen[0]) for view in seen)
 
 
+def test_a_number_of_classes_that_the_photos_do_not_have_is_refused(bird_splits, make_bird_config):
+    assert BirdTask(make_bird_config({"n_classes": 3}), bird_splits).net.n_layers == 8
+    with pytest.raises(UserError, match=r"^model.n_classes: 4, but the photos are of 3 classes$"):
+        BirdTask(make_bird_config({"n_classes": 4}), bird_splits)
+
+
 def test_a_photo_looks_another_way_in_another_epoch(bird_splits, make_bird_config):
     task = BirdTask(make_bird_config(), bird_splits)
     assert (task._view(3) != task._view(3 + len(task.photos))).any()

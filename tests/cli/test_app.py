@@ -184,9 +184,9 @@ def test_a_mistake_in_a_search_names_its_file_and_place(monkeypatch, capsys, tmp
 def test_every_shipped_study_has_runs_of_different_names():
     from myna.studies.plan import expand
 
-    studies = sorted((CONFIGS_FOLDER / "studies").glob("*.toml"))
+    studies = sorted((CONFIGS_FOLDER / "studies").rglob("*.toml"))
     studies.remove(CONFIGS_FOLDER / "studies" / "grid.toml")  # a search
-    assert len(studies) >= 5
+    assert len(studies) >= 10
     for path in studies:
         names = [run.name for run in expand(path, [])[1]]
         assert len(set(names)) == len(names)

@@ -67,7 +67,9 @@ def test_json(predictions: Path, data: Path) -> None:
         "novel",
         "far",
         "failures",
+        "baselines",
     ]
+    assert {name: score["n"] for name, score in scores["baselines"].items()} == {"look-up": 3, "nearest neighbour": 3}
     assert (scores["n"], scores["seen"]["n"], scores["novel"]["n"], scores["far"]["n"]) == (3, 1, 2, 2)
     assert scores["exact_match"] == pytest.approx(1 / 3)
     assert scores["execution_accuracy"] == pytest.approx(2 / 3)

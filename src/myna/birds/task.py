@@ -201,6 +201,10 @@ class BirdTask:
 
     def __init__(self, config: BirdsConfig, splits: BirdSplits) -> None:
         self.config = config
+        if config.model.n_classes not in (0, len(splits.classes)):
+            raise UserError(
+                f"model.n_classes: {config.model.n_classes}, but the photos are of {len(splits.classes)} classes"
+            )
         self._opened = open_learned(splits, config.data)
         (self.photos, self._label_ids), (self._val_photos, self._val_label_ids) = self._opened
         self._probe = _spread(len(self.photos), len(self._val_photos))

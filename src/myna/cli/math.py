@@ -79,7 +79,7 @@ def evaluate(
 ) -> None:
     """Decode a split and score it.
 
-    Scores are of all problems, and of the seen, novel and far ones.
+    Scores are of all problems, of the seen, novel and far ones, and of two baselines that learn nothing.
 
     Example: myna math eval models/math/lstm_lstm_attn --split dev --beam 1
     """
@@ -87,22 +87,26 @@ def evaluate(
     from myna.cli.tables import print_scores
     from myna.mathqa.assessment import assess
     from myna.mathqa.baselines import NeighbourIndex
+    from myna.mathqa.evaluation import score_baselines
     from myna.mathqa.splits import load_splits
     from myna.mathqa.task import MathModel
 
     folder = runs.find(model)
     trained = MathModel.load(folder, data)
     splits = load_splits(data)
+    problems, index = splits.named(split), NeighbourIndex(splits.train)
     scores = assess(
         trained,
-        splits.named(split),
-        NeighbourIndex(splits.train),
+        problems,
+        index,
         title=f"{folder.name}, {split}, beam {beam}, {search}",
         beam_size=beam,
         search=search,
         output=output or runs.runs_folder() / "predictions" / f"{folder.name}-{split}-{beam}-{search}.json",
         length_penalty=length_penalty,
     )
+    if split != "train":  # where everything is found
+        scores["baselines"] = score_baselines(problems, index)
     if as_json:
         typer.echo(json.dumps(scores, indent=2))
     else:

@@ -24,7 +24,7 @@ def score(
 ) -> None:
     """Score a file of predicted programs.
 
-    Scores are of all problems, and of the seen, novel and far ones.
+    Scores are of all problems, of the seen, novel and far ones, and of two baselines that learn nothing.
 
     Example: myna math score predictions.json --write-back
     """
@@ -40,6 +40,8 @@ def score(
     train = split_path(folder, "train") if folder else None
     index = NeighbourIndex(read_problems(train)) if train and train.is_file() else None
     scores = evaluation.score(verdicts, [item["Problem"] for item in items], index)
+    if index is not None:
+        scores["baselines"] = evaluation.score_baselines(evaluation.as_problems(items), index)
     if write_back:
         evaluation.write_back(file, items, verdicts)
     if as_json:

@@ -27,15 +27,16 @@ _GROUPS = ("seen", "novel", "far")
 
 
 def print_scores(title: str, scores: Mapping[str, Any]) -> None:
-    """Print scores in percent: a row for all problems and one for each group, then the failures by reason."""
+    """Print scores in percent: of all problems, of each group, of the baselines; then the failures by reason."""
     console = Console()
     table = Table(title=title, title_justify="left")
     table.add_column("")
     for heading in _SCORES.values():
         table.add_column(heading, justify="right")
-    rows = {"all": scores, **{group: scores[group] for group in _GROUPS if scores.get(group)}}
-    for name, row in rows.items():
-        table.add_row(name, *(_cell(key, row[key]) for key in _SCORES))
+    groups = {group: scores[group] for group in _GROUPS if scores.get(group)}
+    measured = {"all": scores, **groups}
+    for name, row in {**measured, **scores.get("baselines", {})}.items():
+        table.add_row(name, *(_cell(key, row[key]) for key in _SCORES), end_section=name == list(measured)[-1])
     console.print(table)
     for key, (low, high) in scores.get("intervals", {}).items():
         console.print(f"{_SCORES[key]}: {100 * low:.1f} to {100 * high:.1f} (95 % bootstrap interval)")

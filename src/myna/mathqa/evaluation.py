@@ -12,7 +12,7 @@ import numpy as np
 
 from myna.errors import UserError, show
 from myna.files import write_json
-from myna.mathqa.baselines import NeighbourIndex
+from myna.mathqa.baselines import BASELINES, NeighbourIndex
 from myna.mathqa.language.score import Verdict, judge, summarise
 from myna.mathqa.problems import Problem, mask, read_items
 
@@ -42,6 +42,21 @@ def evaluate(problems: Sequence[Problem], predicted: Sequence[str], index: Neigh
         "execution_accuracy": bootstrap_interval([verdict.executes for verdict in verdicts]),
     }
     return {**score(verdicts, [problem.text for problem in problems], index), "intervals": intervals}
+
+
+def score_baselines(problems: Sequence[Problem], index: NeighbourIndex) -> dict[str, dict[str, Any]]:
+    """Score what learns nothing on the same problems.
+
+    Args:
+        problems: with references and answers.
+        index: of the training problems, whose programs are looked up.
+
+    Returns:
+        what `evaluate` gives, by the baseline's name.
+    """
+    masked = [mask(problem.text) for problem in problems]
+    predictors = {name: build(index) for name, build in BASELINES.items()}
+    return {name: evaluate(problems, list(map(guess, masked)), index) for name, guess in predictors.items()}
 
 
 def judge_problem(problem: Problem, predicted: str) -> Verdict:
@@ -121,6 +136,11 @@ def read_predictions(path: Path) -> list[dict[str, Any]]:
             if not (_is_finite_number(item[field]) if field == "answer" else isinstance(item[field], str)):
                 raise UserError(f"{place}: expected {expected}, not {show(item[field])}")
     return items
+
+
+def as_problems(items: Sequence[dict[str, Any]]) -> list[Problem]:
+    """Return the problems of items as `read_predictions` gives them."""
+    return [Problem(item["Problem"], item["linear_formula"], item["answer"]) for item in items]
 
 
 def judge_items(items: Sequence[dict[str, Any]]) -> list[Verdict]:

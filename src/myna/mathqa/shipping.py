@@ -13,13 +13,18 @@ from myna.files import write_json, write_text
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import NeighbourIndex
 from myna.mathqa.calibration import add_verifier, calibrate
-from myna.mathqa.evaluation import evaluate
+from myna.mathqa.evaluation import evaluate, score_baselines
 from myna.mathqa.prediction import SEARCHES, VERIFIED
 from myna.mathqa.splits import Splits
 from myna.mathqa.task import VOCABULARIES, MathModel, is_bert
 
 CARD = "README.md"
 BEAM_SIZE = 10
+_HEADING = (
+    "| split | search | EM (95 %) | raw EM | Exec (95 %) | token match | seen EM / Exec | novel EM / Exec "
+    "| far EM / Exec |",
+    "|---|---|---|---|---|---|---|---|---|",
+)
 
 
 def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None) -> None:
@@ -46,24 +51,25 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
         written, chosen = add_verifier(MathModel.load(folder, data), splits.dev, f"{destination.name}, verifier")
         if written.verifier is not None:
             written.verifier.save(folder)
-        scores = _measure(written, chosen, splits, run, destination.name)
+        index = NeighbourIndex(splits.train)
+        scores = _measure(written, chosen, splits, index, run, destination.name)
+        baselines = {split: score_baselines(splits.named(split), index) for split in scores}
         write_json(folder / runs.SCORES, scores)
         runs.copy_record(run, folder)
         calibrate(written, splits, f"{destination.name}, certainty").save(folder)
         size = (folder / WEIGHTS).stat().st_size
-        write_text(folder / CARD, _card(making, destination, model, size, splits, scores))
+        write_text(folder / CARD, _card(making, destination, model, size, splits, scores, baselines))
 
     replace_folder(destination, write)
 
 
 def _measure(
-    model: MathModel, chosen: Sequence[str], splits: Splits, run: Path, name: str
+    model: MathModel, chosen: Sequence[str], splits: Splits, index: NeighbourIndex, run: Path, name: str
 ) -> dict[str, dict[str, Any]]:
     """Score a model on dev and test with every search; return the scores by split and search.
 
     On dev, on which a verifier was fitted, its score is that of the programs `chosen` by cross-validation.
     """
-    index = NeighbourIndex(splits.train)
     of_test = SEARCHES if model.verifier is None else (*SEARCHES, VERIFIED)
     scores = {
         split: {
@@ -87,9 +93,15 @@ def _measure(
 
 
 def _card(
-    making: list[str], destination: Path, model: MathModel, size: int, splits: Splits, scores: dict[str, dict[str, Any]]
+    making: list[str],
+    destination: Path,
+    model: MathModel,
+    size: int,
+    splits: Splits,
+    scores: dict[str, dict[str, Any]],
+    baselines: dict[str, dict[str, Any]],
 ) -> str:
-    """Write the card: what the model is, what made it, what it scores."""
+    """Write the card: what the model is, what made it, what it scores and what the baselines do."""
     section = model.config.training
     lines = [
         f"# {model.config.model.type}",
@@ -104,13 +116,13 @@ def _card(
         _describe_forcing(model.config.teacher_forcing),
         f"- Length penalty: {model.config.decoding.length_penalty}",
         "",
-        f"Scores at beam {BEAM_SIZE}, in percent, of these half-precision weights (EM: exact match, one closing `|` "
-        "dropped from each side; Exec: the program's value is within 2 % of the answer; seen, novel and far as in "
-        "docs/findings.md):",
+        f"Scores at beam {BEAM_SIZE}, in percent, of these half-precision weights, and of two baselines that learn "
+        "nothing (EM: exact match, one closing `|` dropped from each side; raw EM: without that; Exec: the program's "
+        "value is within 2 % of the answer; seen, novel and far as in docs/findings.md):",
         "",
-        "| split | search | EM (95 %) | Exec (95 %) | token match | seen EM / Exec | novel EM / Exec | far EM / Exec |",
-        "|---|---|---|---|---|---|---|---|",
+        *_HEADING,
         *(_row(split, search, score) for split, by_search in scores.items() for search, score in by_search.items()),
+        *(_row(split, name, score) for split, floors in baselines.items() for name, score in floors.items()),
         "",
         f"The same figures again: `myna math eval {destination} --split test --beam {BEAM_SIZE} --json`",
         "",
@@ -164,6 +176,7 @@ def _row(split: str, search: str, score: dict[str, Any]) -> str:
         split,
         search,
         with_interval("exact_match"),
+        f"{100 * score['raw_exact_match']:.1f}",
         with_interval("execution_accuracy"),
         f"{100 * score['token_match']:.1f}",
         *(pair(group) for group in ("seen", "novel", "far")),

@@ -11,7 +11,7 @@ from myna.errors import UserError
 from myna.files import read_json, write_json
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import BASELINES, NeighbourIndex
-from myna.mathqa.evaluation import evaluate, group, judge_items, read_predictions
+from myna.mathqa.evaluation import group, judge_items, read_predictions, score_baselines
 from myna.mathqa.language.program import split_tokens
 from myna.mathqa.language.score import Verdict
 from myna.mathqa.mistakes import count_mistakes
@@ -100,7 +100,12 @@ class MathMeasures:
 
     def measure_baselines(self) -> list[dict[str, Any]]:
         """Score each baseline as if it were a run."""
-        return [{"name": name, "label": name, "scores": self._measure_baseline(name)} for name in BASELINES]
+        nothing = {"beam_size": None, "search": None, "problems_per_second": None}
+        found = {split: score_baselines(self.splits.named(split), self.index) for split in self.names}
+        return [
+            {"name": name, "label": name, "scores": {split: [nothing | found[split][name]] for split in self.names}}
+            for name in BASELINES
+        ]
 
     def compare(self, measured: list[dict[str, Any]]) -> list[dict[str, Any]]:
         """Return paired tests on test, or on dev where the study has no test.
@@ -180,13 +185,6 @@ class MathMeasures:
         """Return what a baseline predicts."""
         predict = BASELINES[baseline](self.index)
         return [predict(mask(problem.text)) for problem in self.splits.named(split)]
-
-    def _measure_baseline(self, name: str) -> dict[str, Any]:
-        scores: dict[str, Any] = {}
-        for split in self.names:
-            score = evaluate(self.splits.named(split), self._guess(name, split), self.index)
-            scores[split] = [{"beam_size": None, "search": None, "problems_per_second": None} | score]
-        return scores
 
 
 def _outcomes(verdicts: list[Verdict], measure: str) -> list[bool]:
