@@ -176,6 +176,24 @@ def test_the_formulas_for_other_devices_give_the_same_numbers(monkeypatch: pytes
     torch.testing.assert_close(norm_functions._map_dot(there, b).as_subclass(Tensor), norm_functions._map_dot(a, b))
 
 
+@pytest.mark.parametrize("name", ["in", "ln", "gn"])
+def test_a_photo_that_is_not_finite_spoils_no_other(name: str) -> None:
+    torch.manual_seed(0)
+    norm, x = build_norm(name, 16), torch.randn(3, 16, 8, 8) + 1000
+    expected = norm(x[1:])
+    x[0, 0, 0, 0] = torch.nan
+    torch.testing.assert_close(norm(x)[1:], expected)
+
+
+@pytest.mark.parametrize("name", ["bn", "bin"])
+def test_running_statistics_of_half_precision_are_used_in_float32(name: str) -> None:
+    norm = build_norm(name, 2).half().eval()
+    norm.running_mean.fill_(300)
+    norm.running_var.fill_(1e-5)
+    x = torch.full((1, 2, 2, 2), 300.0).half()
+    assert norm(x).abs().max() < 2e-3  # scales of 300 cancel to that even in float32
+
+
 def test_state_goes_from_ours_to_the_inbuilt_norm_and_back() -> None:
     torch.manual_seed(0)
     ours, inbuilt, x = random_parameters(BatchNorm(16)), nn.BatchNorm2d(16), torch.randn(4, 16, 5, 5) * 3 + 1

@@ -239,6 +239,18 @@ def test_the_average_is_in_place_for_the_block_alone_even_if_it_fails() -> None:
     assert all(torch.equal(tensor, before[name]) for name, tensor in average.average.items())
 
 
+def test_a_weight_of_two_names_is_exchanged_once() -> None:
+    model = nn.Sequential(nn.Linear(2, 2, bias=False), nn.Linear(2, 2, bias=False))
+    model[1].weight = model[0].weight
+    before = model[0].weight.detach().clone()
+    average = WeightAverage(model, 0.5)
+    with torch.no_grad():
+        model[0].weight.add_(1.0)
+    with average.in_place():
+        assert torch.equal(model[1].weight, before)
+    assert torch.equal(model[1].weight, before + 1)
+
+
 def test_the_average_follows_a_model_that_moves_or_loads() -> None:
     model = model_with_buffers()
     average = WeightAverage(model, decay=0.0)

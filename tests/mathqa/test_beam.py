@@ -382,8 +382,20 @@ def test_every_precision_is_added_up_in_float32(dtype: torch.dtype) -> None:
 def test_a_model_that_gives_nan_is_an_error() -> None:
     model = RandomModel(n_tokens=4, n_problems=3)
     model.table[17 * START + 14] = math.nan  # what the second problem reads first
-    with pytest.raises(ValueError, match="NaN, at token 1"):
+    with pytest.raises(ValueError, match="NaN or above 0, at token 1"):
         search(model, beam_size=2, max_steps=5)
+
+
+def test_logits_are_not_taken_for_log_probabilities() -> None:
+    model = RandomModel(n_tokens=4)
+    model.table = model.table + 3.0
+    with pytest.raises(ValueError, match="NaN or above 0, at token 1"):
+        search(model, beam_size=2, max_steps=5)
+
+
+def test_a_length_penalty_that_no_float_holds_is_refused() -> None:
+    with pytest.raises(ValueError, match="must leave 150 \\*\\* length_penalty finite, not be 30"):
+        search(RandomModel(n_tokens=4), beam_size=2, max_steps=150, length_penalty=30)
 
 
 def test_no_problems_no_results() -> None:

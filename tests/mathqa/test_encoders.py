@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 
 import pytest
 import torch
@@ -159,7 +160,8 @@ def test_embedding_refuses_the_wrong_number_of_rows(n_rows: int) -> None:
 def test_frozen_rows_never_move(frozen: bool, optimizer_name: str) -> None:
     torch.manual_seed(0)
     known = torch.tensor([False, False, True, True, True])
-    encoder = BiLSTMEncoder(WordEmbedding(5, 2, torch.randn(5, 3), known, frozen), 4, 1, 0.0, COPIED)
+    # A copy, as a training on several devices makes of a model.
+    encoder = deepcopy(BiLSTMEncoder(WordEmbedding(5, 2, torch.randn(5, 3), known, frozen), 4, 1, 0.0, COPIED))
     embedding = encoder.embedding
     before, learned_before = embedding.pretrained.detach().clone(), embedding.learned.detach().clone()
     section = OptimizerSection(name=optimizer_name, learning_rate=0.1, weight_decay=0.5)

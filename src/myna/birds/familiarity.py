@@ -45,7 +45,7 @@ class Answer:
     @classmethod
     @torch.no_grad()
     def of(cls, net: ResNet, photos: Tensor) -> Answer:
-        """Ask a net about normalised photos, (N, 3, H, W)."""
+        """Ask a net, in evaluation mode, about normalised photos, (N, 3, H, W)."""
         maps, means = net.relu(net.layer(photos)), []
         for group in net.groups:
             maps = group(maps)

@@ -24,6 +24,8 @@ from torch.autograd.function import once_differentiable
 Pool = Callable[[Tensor], Tensor]
 """Averages numbers of maps over each pool: (N, G, K, 1, 1) to a shape that broadcasts to it."""
 
+_LONG_SUM = 4096  # float32 values
+
 
 def each_map(numbers: Tensor) -> Tensor:
     """The pool of instance norm: a map is alone."""
@@ -37,6 +39,8 @@ def over_photos(numbers: Tensor) -> Tensor:
 
 def over_processes(mean: Tensor) -> tuple[Pool, Tensor | int]:
     """Return the pool of synchronised batch norm, a channel in the photos of all processes, and how many these are.
+
+    Maps have to be of one size everywhere, and each process needs more than one value of a channel.
 
     Shape:
         mean: (N, G, K, 1, 1), of the maps of this process.
@@ -113,6 +117,8 @@ class Standardise(torch.autograd.Function):
     fifty small ones, so that they are few counts for more than what they compute. A coefficient is spread over a row
     of W equal numbers, with which the inner loop of a CPU's `addcmul` is vectorised.
 
+    Where a mean is hundreds of deviations from 0, the sums of dy * z lose digits that centred values would keep.
+
     Half precision is computed in float32, statistics included; y has the dtype of x.
 
     Shape:
@@ -132,7 +138,7 @@ class Standardise(torch.autograd.Function):
         *weights: Tensor,
     ) -> Tensor:
         """Gives y."""
-        values = _full_precision(x)
+        values = full_precision(x)
         maps = _grouped(values, groups)
         mean, var = _map_moments(maps)
         terms = statistics(mean, var, _map_size(maps))
@@ -153,7 +159,7 @@ class Standardise(torch.autograd.Function):
     def backward(ctx: Any, grad_y: Tensor) -> tuple[Tensor | None, ...]:
         """Gives the gradients of x, of bias and of each of weights."""
         x, *weights = ctx.saved_tensors
-        maps, grad = (_grouped(_full_precision(tensor), ctx.groups) for tensor in (x, grad_y))  # (N, G, K, H, W)
+        maps, grad = (_grouped(full_precision(tensor), ctx.groups) for tensor in (x, grad_y))  # (N, G, K, H, W)
         grad_sum = grad.sum((3, 4), keepdim=True)  # (N, G, K, 1, 1)
         product_sum = _map_dot(maps, grad)  # (N, G, K, 1, 1)
         grad_weights, scales, slopes, offsets = [], [], [], []
@@ -172,7 +178,8 @@ class Standardise(torch.autograd.Function):
         return grad_x.flatten(1, 2).to(x.dtype), None, None, grad_bias, *grad_weights
 
 
-def _full_precision(x: Tensor) -> Tensor:
+def full_precision(x: Tensor) -> Tensor:
+    """Gives half precision as float32, and anything else as it is."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
@@ -209,14 +216,17 @@ def _map_moments(maps: Tensor) -> tuple[Tensor, Tensor]:
     mean = maps.mean((3, 4), keepdim=True)
     mean_square = _mean_square(maps)
     var = torch.addcmul(mean_square, mean, mean, value=-1)
-    if float(torch.sub(var, mean_square, alpha=0.01).min()) < 0:
+    # Asked this way round, since a value that is not finite in one map says nothing of the others.
+    if not float(torch.sub(var, mean_square, alpha=0.01).min()) >= 0:
         var = _mean_square(maps - mean)
     return mean, var
 
 
 def _mean_square(maps: Tensor) -> Tensor:
-    norms: Tensor = torch.linalg.vector_norm(maps, dim=(3, 4), keepdim=True)
-    return norms.square_().div_(_map_size(maps))
+    # A long sum loses digits: large maps are summed row by row first.
+    dims = (3, 4) if _map_size(maps) <= _LONG_SUM else (4,)
+    norms: Tensor = torch.linalg.vector_norm(maps, dim=dims, keepdim=True)
+    return norms.square_().sum(3, keepdim=True).div_(_map_size(maps))
 
 
 def _map_dot(a: Tensor, b: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from myna.birds.norm_functions import (
     Standardise,
     Term,
     each_map,
+    full_precision,
     no_map,
     over_group,
     over_photos,
@@ -165,8 +166,8 @@ class BatchNorm(Norm):
     def statistics(self, mean: Tensor, var: Tensor, map_size: int) -> list[Term]:
         """Those of the batch, which are tracked on the way; in evaluation the running ones."""
         if not self.training:
-            running_mean, running_var = (b.view(1, 1, -1, 1, 1) for b in (self.running_mean, self.running_var))
-            return [self.term(running_mean, running_var, no_map)]
+            mean, var = (full_precision(b).view(1, 1, -1, 1, 1) for b in (self.running_mean, self.running_var))
+            return [self.term(mean, var, no_map)]
         pool, n_photos = over_processes(mean) if self.sync else (self.pool, len(mean))
         centre, pooled_var = pooled_moments(mean, var, map_size, pool)  # (1, 1, C, 1, 1) both
         n_values = map_size * n_photos
@@ -178,8 +179,9 @@ class BatchNorm(Norm):
         if self.training:
             return super().forward(x)
         self.check(x)
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        offset = self.bias - scale * self.running_mean
+        mean, var = full_precision(self.running_mean), full_precision(self.running_var)
+        scale = self.weight * (var + self.eps).rsqrt()
+        offset = self.bias - scale * mean
         return (x * scale[:, None, None]).add_(offset[:, None, None]).to(x.dtype)
 
     def extra_repr(self) -> str:
@@ -199,9 +201,10 @@ class BatchInstanceNorm(BatchNorm):
     y = weight * (gate * batch-normalised x + (1 - gate) * instance-normalised x) + bias; in evaluation the batch term
     has running statistics. Gates begin at 1 and are clipped to [0, 1] after each step of the optimiser, as in the
     paper. Here that happens in place at their next use, in `forward` or `state_dict`: the same projected gradient
-    descent, as nothing uses a gate in between, and one that no training loop can forget or need know of. (To clip
-    inside the formula instead would strand a gate: outside [0, 1] it has no gradient.) The authors' code also gives
-    gates ten times the learning rate and no weight decay; for that, they are the parameters named `gate`.
+    descent, as nothing but a running average of weights, where there is one, reads a gate in between, and one that no
+    training loop can forget or need know of. (To clip inside the formula instead would strand a gate: outside [0, 1]
+    it has no gradient.) The authors' code also gives gates ten times the learning rate and no weight decay; for that,
+    they are the parameters named `gate`.
 
     Attributes:
         gate: Parameter, (C).

@@ -101,8 +101,9 @@ def save_weights(path: Path, tensors: dict[str, Tensor], *, half: bool = False) 
     Raises:
         UserError: the file cannot be written.
     """
+    # Copies, since the format takes no tensor under two names.
     kept = {
-        name: (t.half() if half and t.is_floating_point() else t).detach().cpu().contiguous()
+        name: (t.half() if half and t.is_floating_point() else t).detach().to("cpu", copy=True).contiguous()
         for name, t in tensors.items()
     }
     with replacing(path) as temporary:

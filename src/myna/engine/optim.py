@@ -150,7 +150,10 @@ class WeightAverage:
         self.decay = decay
         self.n_updates = 0
         # The parameters themselves: what `state_dict()` returns else are aliases, which can go stale.
-        self._weights: dict[str, Tensor] = dict(model.state_dict(keep_vars=True))
+        named: dict[str, Tensor] = model.state_dict(keep_vars=True)
+        # A tensor that has several names is averaged, and exchanged, once.
+        first = {id(tensor): name for name, tensor in reversed(named.items())}
+        self._weights = {name: tensor for name, tensor in named.items() if first[id(tensor)] == name}
         self.average = {name: tensor.detach().clone() for name, tensor in self._weights.items()}
 
     @torch.no_grad()

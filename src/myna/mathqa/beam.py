@@ -33,6 +33,9 @@ State = tuple[Tensor, ...]
 Memory = tuple[Tensor, ...]
 """Tensors of shape (B, ...), one row a problem, shared by all hypotheses of the problem."""
 
+_ROUNDING = 1e-3  # by which a sum of log-probabilities may stand above 0
+_MOST_DIVISION = 88.0  # nats: float32 holds no more
+
 
 class StepFunction(Protocol):
     """The model, one token further."""
@@ -141,7 +144,7 @@ def beam_search(
 
     Raises:
         ValueError: an argument is out of its range, the tensors disagree about the number of problems, or the
-            model gives NaN.
+            model gives NaN, or logits in place of log-probabilities.
     """
     _check_arguments(beam_size, start_id, end_id, max_steps, n_best, length_penalty)
     rules = constraint.start() if constraint else ()
@@ -161,8 +164,8 @@ def beam_search(
         if constraint:
             extended.masked_fill_(~constraint.allowed(rules, max_steps - length + 1), -math.inf)
         totals, parents, tokens = _select(extended, beam_size, end_id, constraint, rules)  # (B, K) each
-        if totals.isnan().any():
-            raise ValueError(f"the model gives log-probabilities that are NaN, at token {length}")
+        if not (totals <= _ROUNDING).all():
+            raise ValueError(f"the model gives log-probabilities that are NaN or above 0, at token {length}")
         places = history.add(problems, parents, tokens)
 
         ended_totals = totals.masked_fill(tokens != end_id, -math.inf)
@@ -355,3 +358,5 @@ def _check_arguments(
             raise ValueError(f"{name} must be at least {least}, not {value}")
     if not 0 <= length_penalty < math.inf:
         raise ValueError(f"length_penalty must be a finite number from 0, not {length_penalty}")
+    if length_penalty * math.log(max_steps) > _MOST_DIVISION:
+        raise ValueError(f"length_penalty must leave {max_steps} ** length_penalty finite, not be {length_penalty}")

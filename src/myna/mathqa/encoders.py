@@ -66,18 +66,14 @@ class WordEmbedding(nn.Module):
         unknown_rows = torch.randn_like(pretrained) * (pretrained[known].std() if known.any() else 1.0)
         self.pretrained = nn.Parameter(torch.where(known.unsqueeze(1), pretrained, unknown_rows))
         self.register_buffer("frozen_rows", known if frozen else torch.zeros_like(known))
-        self.pretrained.register_hook(self._zero_frozen)  # type: ignore[no-untyped-call]
         self.learned = nn.Parameter(torch.randn(n_words, learned_size) * 0.1)
-
-    def _zero_frozen(self, gradient: Tensor) -> Tensor:
-        return gradient.masked_fill(self.frozen_rows.unsqueeze(1), 0.0)
 
     def forward(self, words: Tensor) -> Tensor:
         """Look up ids (N, S): vectors (N, S, size)."""
-        return torch.cat(
-            [nn.functional.embedding(words, self.pretrained), nn.functional.embedding(words, self.learned)],
-            -1,
-        )
+        pretrained = nn.functional.embedding(words, self.pretrained)  # (N, S, P)
+        # Not by a hook on the parameter, which copies and pickles of a model would lack.
+        pretrained = torch.where(self.frozen_rows[words].unsqueeze(2), pretrained.detach(), pretrained)
+        return torch.cat([pretrained, nn.functional.embedding(words, self.learned)], -1)
 
 
 class BiLSTM(nn.Module):
@@ -102,7 +98,7 @@ class BiLSTM(nn.Module):
         self.dropout = Dropout(dropout)
 
     def run(self, rows: Tensor, lengths: Tensor) -> tuple[Tensor, Tensor]:
-        """Run over rows (N, S, E) of which the first `lengths` (N,) are no padding.
+        """Run over rows (N, S, E) of which the first `lengths` (N,), each at least 1, are no padding.
 
         Returns:
             the states of all rows (N, S, M), and the last state of each direction (N, M).
