@@ -74,6 +74,11 @@ def study_folder(name: str) -> Path:
     return runs_folder() / STUDIES / name
 
 
+def predictions_folder() -> Path:
+    """Return where predictions go that belong to no run: of a model that is measured again, or shipped."""
+    return runs_folder() / "predictions"
+
+
 def explanation_folder(run: str) -> Path:
     """Return the folder of a run's Grad-CAM maps, where `myna birds explain` is told no other."""
     return runs_folder() / "explanations" / run

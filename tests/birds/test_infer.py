@@ -136,6 +136,7 @@ def test_a_shipped_model_scores_as_its_card_says(run_folder, bird_splits, tmp_pa
     assert written["test"] == again
     for name in ("summary.json", "environment.json", "metrics.jsonl"):
         assert (destination / name).read_bytes() == (run_folder / name).read_bytes()
+    assert not list(run_folder.rglob("shipped*"))
     card = (destination / "README.md").read_text()
     assert f"| test | 12 | {100 * again['accuracy']:.1f} (" in card
     predictions = json.loads((tmp_path / "predictions.json").read_text())

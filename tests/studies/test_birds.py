@@ -49,6 +49,12 @@ def test_runs_are_compared_on_the_photos_of_test(measures: BirdMeasures) -> None
     assert comparison["difference"] == pytest.approx(6 / 12)
 
 
+def test_a_split_that_photos_do_not_have_is_refused_at_once(bird_folder: Path) -> None:
+    plan = {"study": "birds", "name": "s", "title": "T", "runs": [{"config": "x"}], "splits": ["dev"]}
+    with pytest.raises(UserError, match=r"^split: 'dev'; choices: train, val, test$"):
+        BirdMeasures(StudyConfig.model_validate(plan), bird_folder)
+
+
 def test_data_is_known_by_the_hash_that_a_run_records(measures: BirdMeasures) -> None:
     whole, limited = (check(BirdsConfig, {"data": {"size": 8, "limit": limit}}, "test") for limit in (0, 2))
     for settings in (whole, limited):

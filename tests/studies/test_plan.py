@@ -29,6 +29,8 @@ def test_a_run_for_each_seed_and_override(study):
     planned = expand(study(runs), ["training.epochs=2"])[1]
     assert [run.name for run in planned] == ["attn-seed0", "attn-seed1", "attn-ratio-0.3-seed0"]
     assert [run.label for run in planned] == ["attn", "attn", "0.3"]
+    path_set = '[[runs]]\nconfig = "attn.toml"\nset = ["model.glove=/some/vectors 6B.txt"]\n'
+    assert [run.name for run in expand(study(path_set))[1]] == ["attn-glove--some-vectors6B.txt-seed0"]
     assert [run.settings.training.seed for run in planned] == [0, 1, 0]
     assert planned[2].settings.teacher_forcing.ratio == 0.3
     assert {run.settings.training.epochs for run in planned} == {2}

@@ -37,7 +37,8 @@ def ship(run: Path, destination: Path, splits: BirdSplits) -> None:
         model.labels.save(folder)
         save_weights(folder / WEIGHTS, model.net.state_dict())
         shipped = BirdModel.load(folder)
-        scores = {split: assess(shipped, splits, split, run / f"shipped-{split}.json") for split in SPLITS}
+        outputs = {split: runs.predictions_folder() / f"{destination.name}-shipped-{split}.json" for split in SPLITS}
+        scores = {split: assess(shipped, splits, split, outputs[split]) for split in SPLITS}
         write_json(folder / runs.SCORES, scores)
         runs.copy_record(run, folder)
         write_text(folder / CARD, _card(making, destination, model, splits, scores))

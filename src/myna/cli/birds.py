@@ -77,7 +77,7 @@ def train(
     from myna.config import BirdsConfig, load
     from myna.engine.tracking import console
 
-    settings = load(BirdsConfig, config, [*(overrides or []), *([f"name={name}"] if name else [])])
+    settings = load(BirdsConfig, config, [*(overrides or []), *([f"name={name}"] if name is not None else [])])
     splits = load_splits(data)
 
     def build_task(settings: BirdsConfig) -> BirdTask:
@@ -111,7 +111,7 @@ def evaluate(
     folder = runs.find(model)
     trained = BirdModel.load(folder)
     splits = load_splits(data)
-    path = output or runs.runs_folder() / "predictions" / f"{folder.name}-{split}.json"
+    path = output or runs.predictions_folder() / f"{folder.name}-{split}.json"
     scores = assess(trained, splits, split, path)
     if as_json:
         typer.echo(json.dumps(scores, indent=2))

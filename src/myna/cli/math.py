@@ -56,7 +56,7 @@ def train(
     from myna.mathqa.splits import load_splits
     from myna.mathqa.task import MathTask
 
-    settings = load(MathConfig, config, [*(overrides or []), *([f"name={name}"] if name else [])])
+    settings = load(MathConfig, config, [*(overrides or []), *([f"name={name}"] if name is not None else [])])
     splits = load_splits(data)
     train_run(settings, splits.source, lambda settings: MathTask(settings, splits.train, splits.dev), resume=resume)
 
@@ -102,7 +102,7 @@ def evaluate(
         title=f"{folder.name}, {split}, beam {beam}, {search}",
         beam_size=beam,
         search=search,
-        output=output or runs.runs_folder() / "predictions" / f"{folder.name}-{split}-{beam}-{search}.json",
+        output=output or runs.predictions_folder() / f"{folder.name}-{split}-{beam}-{search}.json",
         length_penalty=length_penalty,
     )
     if split != "train":  # where everything is found

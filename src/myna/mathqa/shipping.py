@@ -52,7 +52,7 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
         if written.verifier is not None:
             written.verifier.save(folder)
         index = NeighbourIndex(splits.train)
-        scores = _measure(written, chosen, splits, index, run, destination.name)
+        scores = _measure(written, chosen, splits, index, destination.name)
         baselines = {split: score_baselines(splits.named(split), index) for split in scores}
         write_json(folder / runs.SCORES, scores)
         runs.copy_record(run, folder)
@@ -64,7 +64,7 @@ def ship(run: Path, destination: Path, splits: Splits, data: Path | None = None)
 
 
 def _measure(
-    model: MathModel, chosen: Sequence[str], splits: Splits, index: NeighbourIndex, run: Path, name: str
+    model: MathModel, chosen: Sequence[str], splits: Splits, index: NeighbourIndex, name: str
 ) -> dict[str, dict[str, Any]]:
     """Score a model on dev and test with every search; return the scores by split and search.
 
@@ -80,7 +80,7 @@ def _measure(
                 title=f"{name}, {split}, beam {BEAM_SIZE}, {search}",
                 beam_size=BEAM_SIZE,
                 search=search,
-                output=run / f"shipped-{split}-{BEAM_SIZE}-{search}.json",
+                output=runs.predictions_folder() / f"{name}-shipped-{split}-{BEAM_SIZE}-{search}.json",
             )
             for search in searches
         }

@@ -33,6 +33,8 @@ class BirdMeasures:
         self.splits = load_splits(data)
         self.source, self.is_generated = self.splits.source, self.splits.is_generated
         self.names: list[str] = [*study.splits] or ["train", "val", "test"]
+        for name in self.names:
+            self.splits.named(name)  # refuses one that there is not, before anything is trained
         self._hashes: dict[BirdsDataSection, str] = {}
 
     def describe_data(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -144,4 +145,4 @@ def _check_names(path: Path, planned: Sequence[PlannedRun]) -> None:
 def _short(override: str) -> str:
     """Return "ratio-0.3" for "teacher_forcing.ratio=0.3"."""
     key, _, value = override.partition("=")
-    return f"{key.rpartition('.')[2]}-{value}".replace('"', "").replace(" ", "")
+    return re.sub(r"[^\w.-]", "", f"{key.rpartition('.')[2]}-{value}".replace("/", "-"))

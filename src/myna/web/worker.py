@@ -93,7 +93,10 @@ class Worker(Generic[M]):
     async def _answer(self, answer: Callable[[M], A]) -> A:
         """Run one answer in the thread, for as long as it may take."""
         loading = self.start()
-        await asyncio.wait({asyncio.wrap_future(loading)})
+        loaded = asyncio.wrap_future(loading)
+        await asyncio.wait({loaded})
+        if not loaded.cancelled():
+            loaded.exception()  # asked for, so that nobody is told of it beside the reason
         if self.reason:
             raise HTTPException(503, self.reason)
         # A thread cannot be stopped. Nobody is made to wait behind one that did not keep its time.
