@@ -93,10 +93,12 @@ def calibrate(model: ModelArgument, data: Data = None, as_json: Json = False) ->
     from myna.birds.splits import load_splits
 
     folder = runs.find_model(runs.find(model))
-    found = fit(folder, load_splits(data))
+    splits = load_splits(data)
+    found = fit(folder, splits)
     if as_json:
         typer.echo(json.dumps(found.worth, indent=2))
         return
+    typer.echo(f"{folder}: fitted on val of {splits.source}")
     for line in describe(found):
         typer.echo(line)
 

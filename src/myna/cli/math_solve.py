@@ -84,7 +84,9 @@ def calibrate(model: ModelArgument, data: Data = None, as_json: Json = False) ->
     if as_json:
         typer.echo(certainty.model_dump_json(indent=2))
     else:
-        print_checks(f"{folder}: fitted on {certainty.n:,} problems of dev", certainty.model_dump()["checks"])
+        print_checks(
+            f"{folder}: fitted on {certainty.n:,} problems of dev of {splits.source}", certainty.model_dump()["checks"]
+        )
 
 
 def _find_problems(text: str | None, file: Path | None) -> Iterable[str]:

@@ -53,6 +53,7 @@ def train_run(settings: C, source: str, build_task: Callable[[C], StudyTask], *,
             }
             found = {runs.FINGERPRINT: fingerprint, **({runs.EARLIER_EPOCHS: earlier} if earlier else {})}
             runs.write_environment(folder, data=source, **where, **found)
+            console.print(f"{settings.name}: training on {source}", markup=False)
         at = trainer.train()
         n_parameters = sum(parameter.numel() for parameter in task.model.parameters())
         if runs.is_first_process():
