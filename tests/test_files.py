@@ -122,8 +122,9 @@ def test_what_cannot_be_written_is_known_beforehand(tmp_path: Path) -> None:
     for name in ("file", "new.txt", "made/new.txt"):
         check_writable(tmp_path / name)
     (tmp_path / "file").chmod(0o444)
-    with pytest.raises(UserError, match="file: cannot be written: read-only"):
-        check_writable(tmp_path / "file")
+    for write in (check_writable, lambda path: write_text(path, "new")):
+        with pytest.raises(UserError, match="file: cannot be written: read-only"):
+            write(tmp_path / "file")
     assert (tmp_path / "file").read_text() == "old"
     assert names_in(tmp_path) == ["file", "folder", "made"]
     assert not names_in(tmp_path / "made")

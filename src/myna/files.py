@@ -27,12 +27,14 @@ def replacing(path: Path) -> Iterator[Path]:
     The new file keeps the old one's permissions. If the block raises, `path` is left as it was.
 
     Raises:
-        UserError: the file cannot be written: no permission, a full disk, a folder of that name.
+        UserError: the file cannot be written: no permission, a full disk, a folder of that name; or it is there and
+            may only be read.
     """
     path = _follow(path)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with writing(path):
+            _refuse_read_only(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary.touch(exist_ok=False)
             mode = (path if path.exists() else temporary).stat().st_mode & 0o7777
@@ -51,6 +53,15 @@ def replacing(path: Path) -> Iterator[Path]:
 def _follow(path: Path) -> Path:
     """Return where links lead; `Path.resolve` gives up at those that go round in a circle."""
     return Path(os.path.realpath(path))
+
+
+def _refuse_read_only(path: Path) -> None:
+    """Raise PermissionError for a file that may only be read.
+
+    Its folder may well let it be replaced, and root may write anything: neither is what its owner meant.
+    """
+    if path.exists() and not path.stat().st_mode & _WRITE_BITS:
+        raise PermissionError(errno.EACCES, "read-only")
 
 
 @contextmanager
@@ -76,9 +87,7 @@ def check_writable(path: Path) -> None:
     with writing(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        # Its folder may well let it be replaced, and root may write anything: neither is what its owner meant.
-        if path.exists() and not path.stat().st_mode & _WRITE_BITS:
-            raise PermissionError(errno.EACCES, "read-only")
+        _refuse_read_only(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             pass

@@ -58,8 +58,8 @@ def test_a_split_that_photos_do_not_have_is_refused_at_once(bird_folder: Path) -
 def test_data_is_known_by_the_hash_that_a_run_records(measures: BirdMeasures) -> None:
     whole, limited = (check(BirdsConfig, {"data": {"size": 8, "limit": limit}}, "test") for limit in (0, 2))
     for settings in (whole, limited):
-        assert measures.hash_data(settings) == BirdTask(settings, measures.splits).fingerprint()
-    assert measures.hash_data(whole) != measures.hash_data(limited)
+        assert measures.hash_data(settings.data) == BirdTask(settings, measures.splits).fingerprint()
+    assert measures.hash_data(whole.data) != measures.hash_data(limited.data)
 
 
 @pytest.mark.parametrize("change", [lambda photos: photos[1:], lambda photos: photos[::-1]])

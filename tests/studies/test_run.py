@@ -126,7 +126,7 @@ def test_a_study_names_its_runs_and_seeds_itself(study, override):
 def test_results_name_the_command_with_what_was_set(study, monkeypatch):
     class Measures:
         source, is_generated = "made up", True
-        measure = describe_data = measure_baselines = compare = lambda self, *_: []
+        measure = describe_data = hash_data = measure_baselines = compare = lambda self, *_: []
 
         def __init__(self, *_):
             pass
@@ -142,7 +142,7 @@ def test_results_name_the_command_with_what_was_set(study, monkeypatch):
 
 def test_finished_runs_are_those_of_the_data_or_of_before_that_was_recorded(study):
     measures = MEASURES["math"](expand(study)[0], None)
-    whole = {"data": measures.source, runs.FINGERPRINT: measures.hash_data(plan("a").settings)}
+    whole = {"data": measures.source, runs.FINGERPRINT: measures.hash_data(plan("a").settings.data)}
     for name, environment in {"a": whole, "b": {"data": measures.source}, "c": {}, "d": None}.items():
         runs.write_summary(runs.runs_folder() / name, minutes=1.0)
         if environment is not None:
@@ -154,7 +154,7 @@ def test_as_many_other_problems_are_other_data(study):
     folder = runs.runs_folder() / "a"
     runs.write_summary(folder, minutes=1.0)
     measures = MEASURES["math"](expand(study)[0], None)
-    recorded = measures.hash_data(plan("a").settings)
+    recorded = measures.hash_data(plan("a").settings.data)
     write_json(folder / runs.ENVIRONMENT, {"data": measures.source, runs.FINGERPRINT: recorded})
     measures.splits.train[0] = replace(measures.splits.train[0], answer=-1.0)
     with pytest.raises(UserError, match=r"a: made with others of the same number, not a GENERATED .*; move it away"):

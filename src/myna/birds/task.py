@@ -112,11 +112,11 @@ def open_learned(splits: BirdSplits, section: BirdsDataSection) -> tuple[Labelle
     return open_labelled(training, section), open_labelled(splits.val, section)
 
 
-def hash_photos(classes: Sequence[str], opened: Sequence[LabelledCache]) -> str:
+def hash_photos(classes: tuple[str, ...], opened: Sequence[LabelledCache]) -> str:
     """Return a hash of photos with their classes."""
     hashes = [[entry.sha256 for entry in cache.entries] for cache, _ in opened]
     label_ids = tuple(label_ids for _, label_ids in opened)
-    return hashlib.sha256(repr((tuple(classes), hashes, label_ids)).encode()).hexdigest()
+    return hashlib.sha256(repr((classes, hashes, label_ids)).encode()).hexdigest()
 
 
 def stored_side(section: BirdsDataSection) -> int:
@@ -205,8 +205,7 @@ class BirdTask:
             raise UserError(
                 f"model.n_classes: {config.model.n_classes}, but the photos are of {len(splits.classes)} classes"
             )
-        self._opened = open_learned(splits, config.data)
-        (self.photos, self._label_ids), (self._val_photos, self._val_label_ids) = self._opened
+        (self.photos, self._label_ids), (self._val_photos, self._val_label_ids) = open_learned(splits, config.data)
         self._probe = _spread(len(self.photos), len(self._val_photos))
         self.labels = Labels(splits.classes, *measure_colours(self.photos))
         torch.manual_seed(config.training.seed)
@@ -248,7 +247,8 @@ class BirdTask:
 
     def fingerprint(self) -> str:
         """Return a hash of the photos that are learned from and chosen by, with their classes."""
-        return hash_photos(self.labels.classes, self._opened)
+        opened = (self.photos, self._label_ids), (self._val_photos, self._val_label_ids)
+        return hash_photos(self.labels.classes, opened)
 
     def save(self, folder: Path) -> None:
         """Write config and labels beside the weights."""

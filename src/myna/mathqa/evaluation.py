@@ -54,9 +54,13 @@ def score_baselines(problems: Sequence[Problem], index: NeighbourIndex) -> dict[
     Returns:
         what `evaluate` gives, by the baseline's name.
     """
+    return {name: evaluate(problems, found, index) for name, found in predict_baselines(problems, index).items()}
+
+
+def predict_baselines(problems: Sequence[Problem], index: NeighbourIndex) -> dict[str, list[str]]:
+    """Return the program's text that each baseline looks up for each problem."""
     masked = [mask(problem.text) for problem in problems]
-    predictors = {name: build(index) for name, build in BASELINES.items()}
-    return {name: evaluate(problems, list(map(guess, masked)), index) for name, guess in predictors.items()}
+    return {name: list(map(build(index), masked)) for name, build in BASELINES.items()}
 
 
 def judge_problem(problem: Problem, predicted: str) -> Verdict:

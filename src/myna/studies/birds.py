@@ -14,7 +14,7 @@ from myna.birds.evaluation import evaluate
 from myna.birds.predictions import name_photo, read_predictions
 from myna.birds.splits import load_splits
 from myna.birds.task import BirdModel, LabelledCache, hash_photos, open_labelled, open_learned
-from myna.config import BirdsConfig, BirdsDataSection
+from myna.config import BirdsDataSection
 from myna.errors import UserError
 from myna.files import read_json, write_json
 from myna.studies.paired import adjust, compare_all, group_by_label
@@ -35,18 +35,14 @@ class BirdMeasures:
         self.names: list[str] = [*study.splits] or ["train", "val", "test"]
         for name in self.names:
             self.splits.named(name)  # refuses one that there is not, before anything is trained
-        self._hashes: dict[BirdsDataSection, str] = {}
 
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data, the audit of its splits included."""
         return audit_splits(self.splits)
 
-    def hash_data(self, settings: BirdsConfig) -> str:
+    def hash_data(self, section: BirdsDataSection) -> str:
         """Return the hash of what a run of these settings would learn from here."""
-        section = settings.data
-        if section not in self._hashes:
-            self._hashes[section] = hash_photos(self.splits.classes, open_learned(self.splits, section))
-        return self._hashes[section]
+        return hash_photos(self.splits.classes, open_learned(self.splits, section))
 
     def describe_run(self, folder: Path) -> dict[str, Any]:
         """Return layers, multiply-adds of a photo, and maps of a run's net."""

@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from myna import runs
-from myna.config import MathConfig
+from myna.config import MathDataSection
 from myna.errors import UserError
 from myna.files import read_json, write_json
 from myna.mathqa.assessment import assess
 from myna.mathqa.baselines import BASELINES, NeighbourIndex
-from myna.mathqa.evaluation import group, judge_items, read_predictions, score_baselines
+from myna.mathqa.evaluation import group, judge_items, predict_baselines, read_predictions, score_baselines
 from myna.mathqa.language.program import split_tokens
 from myna.mathqa.language.score import Verdict
 from myna.mathqa.mistakes import count_mistakes
-from myna.mathqa.problems import as_items, check_scorable, hash_problems, mask
+from myna.mathqa.problems import as_items, check_scorable, hash_problems
 from myna.mathqa.splits import describe, load_splits
 from myna.mathqa.task import MathModel
 from myna.studies.paired import Outcomes, adjust, compare, compare_all, group_by_label, pick
@@ -51,9 +51,9 @@ class MathMeasures:
         """Return the facts of the data."""
         return describe(self.splits)
 
-    def hash_data(self, settings: MathConfig) -> str:
+    def hash_data(self, section: MathDataSection) -> str:
         """Return the hash of what a run of these settings would learn from here."""
-        return hash_problems(self.splits.train[: settings.data.limit or None], self.splits.dev)
+        return hash_problems(self.splits.train[: section.limit or None], self.splits.dev)
 
     def describe_run(self, folder: Path) -> dict[str, Any]:
         """Return what kinds of mistakes a run made on each split, in its first measurement of it."""
@@ -123,7 +123,9 @@ class MathMeasures:
             for label, by_seed in group_by_label(measured).items()
             for beam_size in self.study.beam_sizes
         }
-        floors = {name: judge_items(as_items(self.splits.named(split), self._guess(name, split))) for name in BASELINES}
+        problems = self.splits.named(split)
+        guessed = predict_baselines(problems, self.index)
+        floors = {name: judge_items(as_items(problems, predicted)) for name, predicted in guessed.items()}
         found: list[dict[str, Any]] = []
         for measure in MEASURES:
             right = {
@@ -180,11 +182,6 @@ class MathMeasures:
         if [(item["Problem"], item["linear_formula"], item["answer"]) for item in items] != asked:
             raise UserError(f"{path}: not of the {split} problems here; move it away, and measure the run again")
         return items
-
-    def _guess(self, baseline: str, split: str) -> list[str]:
-        """Return what a baseline predicts."""
-        predict = BASELINES[baseline](self.index)
-        return [predict(mask(problem.text)) for problem in self.splits.named(split)]
 
 
 def _outcomes(verdicts: list[Verdict], measure: str) -> list[bool]:

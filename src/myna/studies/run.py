@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -43,8 +44,8 @@ class Measures(Protocol):
     def describe_data(self) -> dict[str, Any]:
         """Return the facts of the data."""
 
-    def hash_data(self, settings: Any) -> str:
-        """Return the hash of what a run of these settings would learn from, as a run's record has it."""
+    def hash_data(self, section: Any) -> str:
+        """Return the hash of what a run with this section `data` would learn from, as a run's record has it."""
 
     def describe_run(self, folder: Path) -> dict[str, Any]:
         """Return what there is to say of a measured run beyond its config and its scores."""
@@ -124,29 +125,28 @@ def find_finished(planned: Sequence[PlannedRun], measures: Measures) -> list[Pla
             settings than it would be shown under.
     """
     finished = [run for run in planned if runs.is_finished(runs.runs_folder() / run.name)]
+    hash_data = cache(measures.hash_data)  # most runs of a study learn from the same
     for run in finished:
-        folder = runs.runs_folder() / run.name
-        for key, (before, now) in runs.compare_config(folder, run.settings).items():
+        folder, settings = runs.runs_folder() / run.name, run.settings
+        for key, (before, now) in runs.compare_config(folder, settings).items():
             if key not in _OF_NO_EFFECT:
                 raise UserError(
                     f"{folder}: made with {key} {before!r}, not {now!r}; move it away, or set MYNA_RUNS to another "
                     "folder"
                 )
-        _check_data(folder, run, measures)
+        _check_data(folder, measures.source, partial(hash_data, settings.data))
     return finished
 
 
-def _check_data(folder: Path, run: PlannedRun, measures: Measures) -> None:
+def _check_data(folder: Path, source: str, hash_data: Callable[[], str]) -> None:
     """Refuse a run whose record says that it was made with other data; one that says nothing is believed."""
     environment = runs.read_environment(folder)
-    data, recorded = environment.get("data", measures.source), environment.get(runs.FINGERPRINT)
-    if data == measures.source:
-        if recorded is None or recorded == measures.hash_data(run.settings):
+    data, recorded = environment.get("data", source), environment.get(runs.FINGERPRINT)
+    if data == source:
+        if recorded is None or recorded == hash_data():
             return
         data = "others of the same number"
-    raise UserError(
-        f"{folder}: made with {data}, not {measures.source}; move it away, or set MYNA_RUNS to another folder"
-    )
+    raise UserError(f"{folder}: made with {data}, not {source}; move it away, or set MYNA_RUNS to another folder")
 
 
 def train_all(waiting: list[PlannedRun], data: Path | None, workers: int) -> None:
